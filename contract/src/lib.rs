@@ -1,0 +1,1 @@
+//! What the operator and the workload pods share: pod configuration, reports, termination summary, verdict.

@@ -1,0 +1,1 @@
+//! Ottla's API types and the CustomResourceDefinitions generated from them.

@@ -1,0 +1,1 @@
+//! Tests against a live cluster and a live Kafka.

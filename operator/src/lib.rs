@@ -1,0 +1,1 @@
+//! The operator: reconciles Ottla's kinds through Kafka's admin API and the Kubernetes API.

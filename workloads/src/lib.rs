@@ -1,0 +1,1 @@
+//! The binary in the workload pods: produces and consumes, and proves delivery.

@@ -1,0 +1,3 @@
+//! The binary in the workload pods: produces and consumes, and proves delivery.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Ottla's automation: demo, test, images, rig.
+
+fn main() {}
