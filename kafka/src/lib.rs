@@ -1,1 +1,13 @@
 //! Kafka's admin protocol: connections, the admin port and its adapter, an in-memory fake, the listener probe.
+//!
+//! Start at [`admin::Admin`], the port. It holds no Kubernetes type and no record of any topic's data.
+//!
+//! *Architecture Invariant:* bootstrap addresses serve to learn the brokers' advertised addresses and nothing else.
+
+pub mod admin;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod fake;
+pub mod probe;
+pub mod types;

@@ -1,0 +1,68 @@
+//! The admin port: what is asked of a Kafka cluster, in batches, with an answer for every item.
+//!
+//! Two things answer it: the wire adapter ([`crate::client::KafkaAdmin`]) and the in-memory fake
+//! ([`crate::fake::FakeKafka`]); one contract suite holds both. It mirrors what an operator needs, not Kafka's API.
+
+mod model;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use futures::future::BoxFuture;
+
+pub use model::{
+    Broker, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, CreatedTopic,
+    GrowTopic, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
+};
+
+use crate::error::KafkaError;
+use crate::probe::ListenerReport;
+use crate::types::{Offset, TopicId, TopicName};
+
+/// An answer for every item asked for; where the whole request failed, each item carries that failure.
+pub type Batch<K, T> = BTreeMap<K, Result<T, KafkaError>>;
+
+/// What is asked of a Kafka cluster. Cheap to share as `Arc<dyn Admin>`; calls may run at once.
+///
+/// Calls that arrive while one of the same kind is in flight leave together in the next. No call ever repeats a
+/// mutation whose outcome is unknown ([`crate::error::Class::Ambiguous`]): describe, then decide.
+pub trait Admin: Send + Sync + 'static {
+    /// Tells the cluster's identity and its brokers.
+    fn describe_cluster(&self) -> BoxFuture<'_, Result<Cluster, KafkaError>>;
+
+    /// Lists every topic the credentials may see, internal ones included.
+    fn list_topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, KafkaError>>;
+
+    /// Describes topics by name. `Ok(None)` is Kafka's answer that it has no such topic (a lagging broker gives
+    /// it too); a describe that was denied or not answered is an error. Never creates a topic.
+    fn describe_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, Option<Topic>>>;
+
+    /// Creates topics; the answer carries the new topic's id.
+    fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>>;
+
+    /// Reads topic configuration, the whole or selected keys. An unknown key is absent from the answer.
+    fn describe_configs(
+        &self,
+        queries: Vec<ConfigQuery>,
+    ) -> BoxFuture<'_, Batch<TopicName, BTreeMap<String, ConfigEntry>>>;
+
+    /// Sets and unsets single keys of topic configuration; what is not named stays as it is.
+    fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>>;
+
+    /// Raises partition counts.
+    fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>>;
+
+    /// Deletes topics by id: a topic created anew under the same name is never hit. A topic that is gone already
+    /// answers `UNKNOWN_TOPIC_ID`.
+    fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>>;
+
+    /// Reads the first or the next offset of partitions from their leaders (read-uncommitted).
+    fn list_offsets(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+        at: OffsetSpec,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Offset>>;
+
+    /// Resolves, dials, authenticates and asks every advertised address. Fails only when bootstrap does.
+    fn probe_listeners(&self) -> BoxFuture<'_, Result<Vec<ListenerReport>, KafkaError>>;
+}
