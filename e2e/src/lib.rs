@@ -1,1 +1,17 @@
-//! Tests against a live cluster and a live Kafka.
+//! Support for the tests against a live cluster and a live Kafka.
+//!
+//! The tests act as a user does (they apply objects and read status) and take the truth from Kafka's own tools, never
+//! from our status. Nothing here may know a type of the product: what is tested is the YAML a user writes.
+//!
+//! They run only where both `KUBECONFIG` and `OTTLA_TEST_BOOTSTRAP` are set, which `cargo xtask test` does; elsewhere
+//! each says `SKIPPED` and passes, so that a stray `cargo test` never touches somebody's cluster.
+
+pub mod broker;
+pub mod fixtures;
+pub mod live;
+pub mod metrics;
+pub mod object;
+pub mod scene;
+pub mod wait;
+
+pub use scene::{Scene, scene};

@@ -1,0 +1,227 @@
+//! What Kafka itself says: its own tools, run in the broker's pod.
+//!
+//! Each call starts a JVM, so tests ask for many topics at once where they can.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+
+use crate::live::Live;
+
+/// The namespace, pod and container of the shared broker.
+const POD: [&str; 3] = ["kafka", "kafka-controller-0", "kafka"];
+
+/// A small, quickly started JVM; the broker's own options (its JAAS file among them) must not leak into a tool.
+const PREAMBLE: &str = "set -e; umask 077; f=$(mktemp /tmp/e2e.XXXXXX); trap 'rm -f $f' EXIT; \
+    read -r n; while [ \"$n\" -gt 0 ]; do IFS= read -r line; echo \"$line\" >>$f; n=$((n-1)); done; \
+    export PATH=$PATH:/opt/bitnami/kafka/bin KAFKA_OPTS= JMX_PORT= KAFKA_HEAP_OPTS=-Xmx192m \
+    KAFKA_JVM_PERFORMANCE_OPTS='-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' KAFKA_GC_LOG_OPTS= LOG_DIR=/tmp; ";
+
+/// A topic as Kafka's own tool describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The topic id as Kafka prints it.
+    pub id: String,
+    /// How many partitions.
+    pub partitions: u32,
+    /// How many replicas each.
+    pub replication_factor: u32,
+    /// The configuration that is set on the topic itself.
+    pub config: BTreeMap<String, String>,
+}
+
+/// The shared broker, asked through its own tools.
+#[derive(Clone)]
+pub struct Broker {
+    live: Live,
+    place: [String; 3],
+    bootstrap: String,
+    properties: String,
+}
+
+impl Broker {
+    /// The broker that demo and tests share.
+    #[must_use]
+    pub fn shared(live: &Live, user: &str, password: &str) -> Self {
+        let properties = format!(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\nsasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required username=\"{user}\" \
+             password=\"{password}\";\n"
+        );
+        let bootstrap = "kafka.kafka.svc.cluster.local:9092".to_owned();
+        Self {
+            live: live.clone(),
+            place: POD.map(str::to_owned),
+            bootstrap,
+            properties,
+        }
+    }
+
+    /// Runs one of Kafka's tools; `$f` in `command` is the client's property file, `$b` the bootstrap address.
+    pub async fn tool(&self, command: &str) -> Result<String> {
+        self.tool_with(command, "").await
+    }
+
+    /// Runs one of Kafka's tools with something on its standard input.
+    pub async fn tool_with(&self, command: &str, input: &str) -> Result<String> {
+        let script = format!("{PREAMBLE} b={}; {command}", self.bootstrap);
+        let [namespace, pod, container] = &self.place;
+        let arguments = [
+            "exec",
+            "-i",
+            "-n",
+            namespace,
+            pod,
+            "-c",
+            container,
+            "--",
+            "/bin/bash",
+            "-c",
+            script.as_str(),
+        ];
+        let lines = self.properties.lines().count();
+        let input = format!("{lines}\n{}{input}", self.properties);
+        self.live
+            .kubectl_with(&arguments, &input)
+            .await
+            .with_context(|| format!("Kafka's tool: {command}"))
+    }
+
+    /// Describes the topics whose names match a regular expression.
+    pub async fn describe(&self, pattern: &str) -> Result<BTreeMap<String, Described>> {
+        let command = format!(
+            "kafka-topics.sh --bootstrap-server $b --command-config $f --describe --topic '{pattern}'"
+        );
+        match self.tool(&command).await {
+            Ok(text) => parse_describe(&text),
+            // The tool calls an empty match an error.
+            Err(error) if format!("{error:#}").contains("does not exist as expected") => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Describes one topic, if it exists.
+    pub async fn topic(&self, name: &str) -> Result<Option<Described>> {
+        Ok(self.describe(&exact(name)).await?.remove(name))
+    }
+
+    /// Creates a topic as somebody else would.
+    pub async fn create(&self, name: &str, partitions: u32, config: &[(&str, &str)]) -> Result<()> {
+        let mut command = format!(
+            "kafka-topics.sh --bootstrap-server $b --command-config $f --create --topic {name} --partitions {partitions} \
+             --replication-factor 1"
+        );
+        for (key, value) in config {
+            write!(command, " --config {key}={value}")?;
+        }
+        self.tool(&command).await.map(drop)
+    }
+
+    /// Deletes every topic whose name matches a regular expression.
+    pub async fn delete(&self, pattern: &str) -> Result<()> {
+        let command = format!(
+            "kafka-topics.sh --bootstrap-server $b --command-config $f --delete --if-exists --topic '{pattern}'"
+        );
+        self.tool(&command).await.map(drop)
+    }
+
+    /// The end offset of each partition of a topic.
+    pub async fn end_offsets(&self, topic: &str) -> Result<BTreeMap<u32, i64>> {
+        let command = format!(
+            "kafka-get-offsets.sh --bootstrap-server $b --command-config $f --topic '{}' --time latest",
+            exact(topic)
+        );
+        parse_offsets(&self.tool(&command).await?)
+    }
+}
+
+/// A regular expression that matches one topic name only.
+fn exact(name: &str) -> String {
+    name.replace('.', "\\.")
+}
+
+/// Parses what `kafka-topics.sh --describe` prints.
+fn parse_describe(text: &str) -> Result<BTreeMap<String, Described>> {
+    let mut topics = BTreeMap::new();
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with("Topic: ") && line.contains("PartitionCount:"))
+    {
+        let field = |name: &str| {
+            let found = line.split('\t').find_map(|part| part.trim().strip_prefix(name));
+            found
+                .map(str::trim)
+                .with_context(|| format!("no {name} in {line:?}"))
+        };
+        let pairs = field("Configs:").unwrap_or_default();
+        topics.insert(
+            field("Topic:")?.to_owned(),
+            Described {
+                id: field("TopicId:")?.to_owned(),
+                partitions: field("PartitionCount:")?.parse()?,
+                replication_factor: field("ReplicationFactor:")?.parse()?,
+                config: split_config(pairs),
+            },
+        );
+    }
+    Ok(topics)
+}
+
+/// Splits `a=1,b=x,y,c=2`: a part without `=` belongs to the value before it.
+fn split_config(pairs: &str) -> BTreeMap<String, String> {
+    let mut config: BTreeMap<String, String> = BTreeMap::new();
+    let mut last = String::new();
+    for part in pairs.split(',') {
+        if let Some((key, value)) = part.split_once('=') {
+            key.clone_into(&mut last);
+            config.insert(key.to_owned(), value.to_owned());
+        } else if let Some(value) = config.get_mut(&last) {
+            value.push(',');
+            value.push_str(part);
+        }
+    }
+    config
+}
+
+/// Parses `topic:partition:offset` lines.
+fn parse_offsets(text: &str) -> Result<BTreeMap<u32, i64>> {
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| {
+            let (rest, offset) = line
+                .rsplit_once(':')
+                .with_context(|| format!("offsets line {line:?}"))?;
+            let (_, partition) = rest
+                .rsplit_once(':')
+                .with_context(|| format!("offsets line {line:?}"))?;
+            Ok((partition.parse()?, offset.trim().parse()?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_describe, parse_offsets};
+
+    #[test]
+    fn reads_what_the_tools_print() {
+        let text = "Topic: a.b\tTopicId: aGz1_Q\tPartitionCount: 3\tReplicationFactor: 1\tConfigs: cleanup.policy=compact,delete,retention.ms=5\n\
+                    \tTopic: a.b\tPartition: 0\tLeader: 0\tReplicas: 0\tIsr: 0\n";
+        let topics = parse_describe(text).unwrap();
+        let topic = &topics["a.b"];
+        assert_eq!(
+            (topic.id.as_str(), topic.partitions, topic.replication_factor),
+            ("aGz1_Q", 3, 1)
+        );
+        assert_eq!(topic.config["cleanup.policy"], "compact,delete");
+        assert_eq!(topic.config["retention.ms"], "5");
+        assert_eq!(
+            parse_offsets("a.b:0:7\na.b:1:9\n")
+                .unwrap()
+                .into_iter()
+                .collect::<Vec<_>>(),
+            [(0, 7), (1, 9)]
+        );
+    }
+}
