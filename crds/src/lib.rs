@@ -1,1 +1,39 @@
-//! Ottla's API types and the CustomResourceDefinitions generated from them.
+//! Ottla's API, `ottla.dev/v1alpha1`: the types of every kind and the CustomResourceDefinitions made from them.
+//!
+//! A spec is kept here as the user wrote it: durations and sizes are strings, read late by [`parse`], so that one
+//! bad value harms one object and never the list it came in. Nothing here talks to a cluster or decides anything.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "the doc comments are the schema's text, printed as it is by kubectl explain"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "kube's derive of KubeSchema repeats each struct within a function"
+)]
+
+pub mod cluster;
+pub mod common;
+pub mod consumer;
+pub mod crd;
+pub mod parse;
+pub mod pod;
+pub mod producer;
+pub mod scalar;
+mod schema;
+pub mod topic;
+
+pub use cluster::{KafkaCluster, KafkaClusterSpec, KafkaClusterStatus};
+pub use consumer::{KafkaConsumer, KafkaConsumerSpec, KafkaConsumerStatus};
+pub use producer::{KafkaProducer, KafkaProducerSpec, KafkaProducerStatus};
+pub use scalar::Scalar;
+pub use topic::{KafkaTopic, KafkaTopicSpec, KafkaTopicStatus};
+
+/// API group of every kind.
+pub const GROUP: &str = "ottla.dev";
+/// The one version served and stored.
+pub const VERSION: &str = "v1alpha1";
+/// Finalizer on a [`KafkaTopic`] whose deletion must act on Kafka.
+pub const TOPIC_FINALIZER: &str = "ottla.dev/topic";
+/// Annotation that accepts a topic replaced by another: its value is the new topic id.
+pub const ACCEPT_TOPIC_ID: &str = "ottla.dev/accept-topic-id";

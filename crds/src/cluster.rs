@@ -1,0 +1,181 @@
+//! KafkaCluster: how to reach one Kafka, and what the brokers' advertised addresses turned out to be.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::{SaslMechanism, SecretKeyRef};
+use crate::schema::{HOST_PORT, conditions};
+
+/// How to reach one Kafka, and who may use it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "ottla.dev",
+    version = "v1alpha1",
+    kind = "KafkaCluster",
+    namespaced,
+    status = "KafkaClusterStatus",
+    shortname = "kcluster",
+    category = "ottla",
+    derive = "PartialEq",
+    doc = "A Kafka cluster that exists already: where it answers, how to authenticate, who may refer to it. Its status tells whether every broker's advertised address works from inside Kubernetes, and if not, why.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether this Kafka can be used."
+    ),
+    printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why, in one word."
+    ),
+    printcolumn(
+        name = "Listeners",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="ListenersReachable")].status"#,
+        description = "Whether every advertised address works."
+    ),
+    printcolumn(
+        name = "Cluster-Id",
+        type_ = "string",
+        json_path = ".status.clusterId",
+        description = "Kafka's own id of the cluster."
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1,
+        description = "Why, in a sentence."
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since creation."
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaClusterSpec {
+    /// Addresses to ask for the brokers, each `host:port`. Used for nothing else: clients then dial what each broker
+    /// advertises.
+    #[schemars(length(min = 1, max = 32), inner(length(max = 261), regex(pattern = HOST_PORT)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub bootstrap_servers: Vec<String>,
+    /// How to authenticate by SASL. Absent: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<Sasl>,
+    /// The cluster id that must be found there. Set it to accept that another Kafka has taken the place of the one
+    /// first seen; until then everything on it holds with ClusterIdChanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub expected_cluster_id: Option<String>,
+    /// Which namespaces may refer to this cluster. Default: its own only.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+}
+
+/// Authentication by SASL.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.username) != has(self.usernameFrom)", "give exactly one of username and usernameFrom"))]
+pub struct Sasl {
+    /// Mechanism: Plain, ScramSha256 or ScramSha512.
+    pub mechanism: SaslMechanism,
+    /// User name. Exactly one of username and usernameFrom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\p{Cc}]+$"))]
+    pub username: Option<String>,
+    /// Secret key that holds the user name. Exactly one of username and usernameFrom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username_from: Option<SecretKeyRef>,
+    /// Secret key that holds the password.
+    pub password_from: SecretKeyRef,
+}
+
+/// Which namespaces may refer to a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AllowedNamespaces {
+    /// Same: the cluster's own namespace only. All: every namespace.
+    #[serde(default)]
+    pub from: NamespacesFrom,
+}
+
+/// A set of namespaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NamespacesFrom {
+    /// The cluster's own namespace.
+    #[default]
+    Same,
+    /// Every namespace.
+    All,
+}
+
+/// What was found there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaClusterStatus {
+    /// The metadata.generation that this status was computed from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Kafka's own id of the cluster, as first seen or as expectedClusterId accepts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cluster_id: Option<String>,
+    /// Every broker and how its advertised address answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1000),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
+    )]
+    pub brokers: Vec<BrokerStatus>,
+    /// Ready, Reconciling, Stalled; Reachable (a bootstrap address answers as Kafka), Authenticated, and
+    /// ListenersReachable (each broker's advertised address works).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+/// One broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrokerStatus {
+    /// Broker id.
+    pub id: i32,
+    /// The address that the broker tells clients to dial, `host:port`.
+    #[schemars(length(max = 512))]
+    pub advertised: String,
+    /// Rack, if the broker names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub rack: Option<String>,
+    /// How the advertised address answered, dialled from the operator's pod.
+    pub result: ProbeResult,
+    /// The cause and the fix, in a sentence. Empty when reachable.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+/// How an advertised address answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ProbeResult {
+    /// The broker itself answered, authenticated.
+    Reachable,
+    /// The host name does not resolve.
+    DnsFailed,
+    /// The host refuses connections on that port.
+    Refused,
+    /// Nothing answered in time.
+    TimedOut,
+    /// Something answered that does not speak this listener's protocol.
+    WrongProtocol,
+    /// The broker refused the credentials.
+    AuthenticationFailed,
+    /// Another broker, or another cluster, answered.
+    WrongBroker,
+    /// The address is this pod itself, such as localhost.
+    SelfAddress,
+}
