@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{KafkaCluster, KafkaConsumer, KafkaProducer, KafkaTopic};
 
@@ -61,7 +61,7 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 
 /// The status of an object that no controller has looked at. Without it tools that read conditions would take a new
 /// object for a finished one.
-fn unseen() -> serde_json::Value {
+fn unseen() -> Value {
     json!({ "conditions": [{
         "type": "Ready",
         "status": "Unknown",
@@ -87,5 +87,22 @@ fn never_null(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
         never_null(values);
+    }
+}
+
+/// Bounds are floating point in the definition's type; all of ours are whole numbers and read better so.
+fn whole_bounds(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value.as_f64() {
+                    #[allow(clippy::cast_possible_truncation, reason = "bounds are literals below 2^53")]
+                    Some(bound) if key == "minimum" || key == "maximum" => *value = (bound as i64).into(),
+                    _ => whole_bounds(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_bounds),
+        _ => {}
     }
 }

@@ -11,6 +11,10 @@
     unreachable_pub,
     reason = "kube's derive of KubeSchema repeats each struct within a function"
 )]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "printer columns repeat their type and priority"
+)]
 
 pub mod cluster;
 pub mod common;

@@ -1,6 +1,6 @@
 //! Writes every `CustomResourceDefinition` as YAML into the directories given as arguments.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io};
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn write(directory: &PathBuf) -> io::Result<()> {
+fn write(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     for crd in ottla_crds::crd::all() {
         let yaml = ottla_crds::crd::yaml(&crd).map_err(io::Error::other)?;
