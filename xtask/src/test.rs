@@ -1,17 +1,167 @@
-//! `cargo xtask test`.
+//! `cargo xtask test`: every check and every test, those on the live cluster included.
+//!
+//! A test that cannot run says `SKIPPED`; with a cluster at hand only the names in `e2e/skips.txt` may. The last line
+//! is always `N passed, N failed, N skipped`.
+
+mod live;
+mod tally;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cmd::Cmd;
+use crate::{crds, paths, ui};
+use tally::Tally;
+
+/// The committed list of tests that may skip.
+const SKIPS: &str = "e2e/skips.txt";
+/// What a suite may take, a cold build included.
+const DEADLINE: Duration = Duration::from_secs(75 * 60);
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Only what needs no cluster
     #[arg(long)]
-    pub fast: bool,
-    /// Also the long-running tests
+    pub(crate) fast: bool,
+    /// Run only the live tests whose name contains this (leaves out everything else)
     #[arg(long, conflicts_with = "fast")]
-    pub soak: bool,
+    pub(crate) only: Option<String>,
 }
 
 /// Runs the subcommand.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("cargo xtask test is not written yet")
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut tally = Tally::default();
+    let outcome = if let Some(filter) = &args.only {
+        live::run(&mut tally, Some(filter))
+    } else if args.fast {
+        fast(&mut tally)
+    } else {
+        checks(&mut tally).and_then(|()| live::run(&mut tally, None))
+    };
+    let verdict = outcome.and_then(|()| judge(&tally, args.fast));
+    tally
+        .names_failed()
+        .for_each(|name| ui::warn(&format!("FAILED {name}")));
+    tally
+        .names_skipped()
+        .for_each(|name| ui::note(&format!("skipped: {name}")));
+    ui::result(&tally.summary());
+    verdict
+}
+
+/// What needs no cluster.
+fn fast(tally: &mut Tally) -> Result<()> {
+    checks(tally)?;
+    suite("tests that need no cluster", tally, cargo_test(&["--workspace"]))
+}
+
+/// Formatting, lints, generated files.
+fn checks(tally: &mut Tally) -> Result<()> {
+    let cargo = |args: &[&str], log: &str| {
+        Cmd::new("cargo")
+            .args(args)
+            .dir(paths::repo())
+            .log(log)
+            .deadline(DEADLINE)
+    };
+    tally.check(
+        "formatting",
+        ui::step("formatting", |_| cargo(&["fmt", "--all", "--check"], "fmt").run()),
+    );
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    tally.check("lints", ui::step("lints", |_| cargo(&clippy, "clippy").run()));
+    tally.check("generated CRDs", ui::step("generated CRDs", |_| crds::check()));
+    Ok(())
+}
+
+/// A `cargo test` whose output of passing tests is shown too, for that is where skips are told.
+fn cargo_test(selection: &[&str]) -> Cmd {
+    Cmd::new("cargo")
+        .args(["test", "--no-fail-fast"])
+        .args(selection)
+        .dir(paths::repo())
+        .deadline(DEADLINE)
+}
+
+/// Runs one suite and counts what it says.
+fn suite(name: &str, tally: &mut Tally, command: Cmd) -> Result<()> {
+    suite_with(name, tally, command, &[])
+}
+
+/// Runs one suite with further arguments for the test binaries.
+fn suite_with(name: &str, tally: &mut Tally, command: Cmd, binary_args: &[&str]) -> Result<()> {
+    let log = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let outcome = ui::step(name, |step| {
+        let finished = command
+            .args(["--", "--show-output"])
+            .args(binary_args)
+            .log(&log)
+            .finish()?;
+        let counted = tally.add(name, &finished.stdout, &finished.stderr);
+        step.say(&counted);
+        if !finished.success {
+            finished
+                .stdout
+                .lines()
+                .for_each(|line| ui::heading(&format!("    | {line}")));
+            tally.broken(name, &finished.stderr);
+            bail!(
+                "{counted}; all of it: {}",
+                paths::logs().join(format!("{log}.log")).display()
+            );
+        }
+        Ok(())
+    });
+    // A failing suite is counted and the next still runs: one run tells all there is to tell.
+    outcome.or_else(|error| if tally.failed() > 0 { Ok(()) } else { Err(error) })
+}
+
+/// The verdict: nothing failed, and nothing skipped that the committed list does not name.
+fn judge(tally: &Tally, fast: bool) -> Result<()> {
+    let file = paths::repo().join(SKIPS);
+    let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+    let unlisted: Vec<&str> = if fast {
+        Vec::new()
+    } else {
+        unlisted(tally.names_skipped(), &text)
+    };
+    if !unlisted.is_empty() {
+        bail!("skipped but not listed in {SKIPS}: {}", unlisted.join(", "));
+    }
+    if tally.failed() > 0 {
+        bail!("{} failed", tally.failed());
+    }
+    Ok(())
+}
+
+/// The skipped names that the list does not hold. A line of the list is a name; `#` begins a comment.
+fn unlisted<'a>(skipped: impl Iterator<Item = &'a str>, list: &str) -> Vec<&'a str> {
+    let listed: BTreeSet<&str> = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .collect();
+    skipped.filter(|name| !listed.contains(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unlisted;
+
+    #[test]
+    fn only_listed_names_may_skip() {
+        let list = "# why\nnetwork-policy  # not enforced here\n";
+        assert_eq!(unlisted(["network-policy", "other"].into_iter(), list), ["other"]);
+    }
 }
