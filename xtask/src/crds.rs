@@ -29,9 +29,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let folders: Vec<PathBuf> = COPIES.iter().map(|copy| paths::repo().join(copy)).collect();
     generate(&folders)?;
-    COPIES
-        .iter()
-        .for_each(|copy| ui::note(&format!("wrote {copy}/*.yaml")));
+    for copy in COPIES {
+        ui::note(&format!("wrote {copy}/*.yaml"));
+    }
     Ok(())
 }
 

@@ -122,10 +122,12 @@ impl Layer {
 /// Removes the archives of earlier contents.
 fn forget_older(name: &str) -> Result<()> {
     for entry in fs::read_dir(folder()?)? {
-        let entry = entry?;
-        let file = entry.file_name().to_string_lossy().into_owned();
-        if file.starts_with(&format!("{name}-")) && file.ends_with(".tar") {
-            fs::remove_file(entry.path())?;
+        let file = entry?.path();
+        let ours = file
+            .file_name()
+            .is_some_and(|own| own.to_string_lossy().starts_with(&format!("{name}-")));
+        if ours && file.extension().is_some_and(|extension| extension == "tar") {
+            fs::remove_file(file)?;
         }
     }
     Ok(())
