@@ -1,0 +1,208 @@
+//! Which topic of which Kafka a workload means, and with what credentials its pods go there.
+//!
+//! Pure: it reads the objects it is handed. Secrets are named here, never read.
+
+use std::sync::Arc;
+
+use ottla_crds::common::{ClusterRef, SaslMechanism, TopicRef, WorkloadAuth};
+use ottla_crds::cluster::NamespacesFrom;
+use ottla_crds::{KafkaCluster, KafkaTopic};
+
+use super::template::{Credentials, SecretKey, Username};
+
+/// Where KafkaTopics and KafkaClusters are looked up by namespace and name.
+pub trait Catalog {
+    /// The KafkaTopic of that name.
+    fn topic(&self, namespace: &str, name: &str) -> Option<Arc<KafkaTopic>>;
+    /// The KafkaCluster of that name.
+    fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<KafkaCluster>>;
+}
+
+/// What a workload says about its topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference<'a> {
+    /// Namespace of the workload.
+    pub namespace: &'a str,
+    /// `spec.topicRef`.
+    pub topic_ref: Option<&'a TopicRef>,
+    /// `spec.clusterRef`.
+    pub cluster_ref: Option<&'a ClusterRef>,
+    /// `spec.topicName`.
+    pub topic_name: Option<&'a str>,
+    /// `spec.auth`.
+    pub auth: Option<&'a WorkloadAuth>,
+}
+
+/// One topic of one live Kafka, however many objects lead to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicKey {
+    /// Kafka's own id of the cluster.
+    pub cluster_id: String,
+    /// Kafka's name of the topic.
+    pub topic: String,
+}
+
+/// Where the pods are to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The topic.
+    pub key: TopicKey,
+    /// Addresses to start from.
+    pub bootstrap: Vec<String>,
+    /// Mechanism, where the listener wants authentication.
+    pub mechanism: Option<SaslMechanism>,
+    /// Files to authenticate with; present exactly when `mechanism` is.
+    pub credentials: Option<Credentials>,
+}
+
+/// Why a workload cannot start yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldReason {
+    /// The spec contradicts itself; only an object older than the CRD's rules can.
+    InvalidSpec,
+    /// No KafkaTopic of that name is in the namespace.
+    TopicNotFound,
+    /// The KafkaTopic is not Ready.
+    TopicNotReady,
+    /// No KafkaCluster of that name may be used from here.
+    ClusterNotFound,
+    /// The KafkaCluster is not Ready.
+    ClusterNotReady,
+    /// The KafkaCluster lives elsewhere, and no credentials of the own namespace are named.
+    CredentialsRequired,
+}
+
+/// Why a workload cannot start yet, with what to tell the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// In one word.
+    pub reason: HoldReason,
+    /// In a sentence.
+    pub message: String,
+}
+
+impl Hold {
+    fn new(reason: HoldReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Resolves a workload's topic to where its pods connect.
+///
+/// # Errors
+///
+/// What is waited for, or what the user must set.
+pub fn resolve(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Target, Hold> {
+    let place = place(reference, catalog)?;
+    if let Some(topic) = &place.kafka_topic
+        && !is_ready(topic.metadata.generation, topic.status.as_ref().map(|s| s.conditions.as_slice()))
+    {
+        let name = topic.metadata.name.as_deref().unwrap_or_default();
+        return Err(Hold::new(HoldReason::TopicNotReady, format!("KafkaTopic {name} is not Ready")));
+    }
+    let cluster = &place.cluster;
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    let status = cluster.status.as_ref();
+    let not_ready = || Hold::new(HoldReason::ClusterNotReady, format!("KafkaCluster {name} is not Ready"));
+    if !is_ready(cluster.metadata.generation, status.map(|s| s.conditions.as_slice())) {
+        return Err(not_ready());
+    }
+    let cluster_id = status.and_then(|s| s.cluster_id.clone()).ok_or_else(not_ready)?;
+    let mechanism = cluster.spec.sasl.as_ref().map(|sasl| sasl.mechanism);
+    let credentials = match mechanism {
+        None => None,
+        Some(_) => Some(credentials(reference, cluster)?),
+    };
+    Ok(Target {
+        key: TopicKey { cluster_id, topic: place.topic },
+        bootstrap: cluster.spec.bootstrap_servers.clone(),
+        mechanism,
+        credentials,
+    })
+}
+
+/// The topic a workload means, for telling which producers and consumers belong together. Unlike [`resolve`] it
+/// wants nothing to be Ready, only the cluster's id known: a broker's bad day must not part a consumer from its
+/// evidence.
+#[must_use]
+pub fn topic_key(reference: Reference<'_>, catalog: &impl Catalog) -> Option<TopicKey> {
+    let place = place(reference, catalog).ok()?;
+    let cluster_id = place.cluster.status.as_ref()?.cluster_id.clone()?;
+    Some(TopicKey { cluster_id, topic: place.topic })
+}
+
+struct Place {
+    topic: String,
+    kafka_topic: Option<Arc<KafkaTopic>>,
+    cluster: Arc<KafkaCluster>,
+}
+
+fn place(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Place, Hold> {
+    match (reference.topic_ref, reference.cluster_ref, reference.topic_name) {
+        (Some(topic_ref), None, None) => {
+            let topic = catalog.topic(reference.namespace, &topic_ref.name).ok_or_else(|| {
+                let text = format!("KafkaTopic {} does not exist in namespace {}", topic_ref.name, reference.namespace);
+                Hold::new(HoldReason::TopicNotFound, text)
+            })?;
+            let cluster = cluster(reference.namespace, &topic.spec.cluster_ref, catalog)?;
+            let name = topic.spec.topic_name.clone().or_else(|| topic.metadata.name.clone()).unwrap_or_default();
+            Ok(Place { topic: name, kafka_topic: Some(topic), cluster })
+        }
+        (None, Some(cluster_ref), Some(name)) => {
+            let cluster = cluster(reference.namespace, cluster_ref, catalog)?;
+            Ok(Place { topic: name.to_owned(), kafka_topic: None, cluster })
+        }
+        _ => Err(Hold::new(HoldReason::InvalidSpec, "give either topicRef, or clusterRef together with topicName")),
+    }
+}
+
+/// "Not allowed" and "not found" read the same, so that names elsewhere cannot be guessed.
+fn cluster(namespace: &str, reference: &ClusterRef, catalog: &impl Catalog) -> Result<Arc<KafkaCluster>, Hold> {
+    let home = reference.namespace.as_deref().unwrap_or(namespace);
+    catalog
+        .cluster(home, &reference.name)
+        .filter(|cluster| home == namespace || cluster.spec.allowed_namespaces.from == NamespacesFrom::All)
+        .ok_or_else(|| {
+            let text = format!(
+                "KafkaCluster {home}/{} does not exist, or may not be used from namespace {namespace}",
+                reference.name
+            );
+            Hold::new(HoldReason::ClusterNotFound, text)
+        })
+}
+
+fn credentials(reference: Reference<'_>, cluster: &KafkaCluster) -> Result<Credentials, Hold> {
+    if let Some(auth) = reference.auth {
+        let from = &auth.credentials_from;
+        let key = |key: &str| SecretKey { secret: from.name.clone(), key: key.to_owned() };
+        return Ok(Credentials {
+            username: Username::Secret(key(&from.username_key)),
+            password: key(&from.password_key),
+        });
+    }
+    if cluster.metadata.namespace.as_deref() != Some(reference.namespace) {
+        let text = "the KafkaCluster is in another namespace: set auth.credentialsFrom to a Secret of this one";
+        return Err(Hold::new(HoldReason::CredentialsRequired, text));
+    }
+    let invalid = || Hold::new(HoldReason::InvalidSpec, "the KafkaCluster names no SASL user");
+    let sasl = cluster.spec.sasl.as_ref().ok_or_else(invalid)?;
+    let key = |r: &ottla_crds::common::SecretKeyRef| SecretKey { secret: r.name.clone(), key: r.key.clone() };
+    let username = match (&sasl.username, &sasl.username_from) {
+        (Some(name), None) => Username::Literal(name.clone()),
+        (None, Some(from)) => Username::Secret(key(from)),
+        _ => return Err(invalid()),
+    };
+    Ok(Credentials { username, password: key(&sasl.password_from) })
+}
+
+fn is_ready(
+    generation: Option<i64>,
+    conditions: Option<&[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]>,
+) -> bool {
+    conditions.into_iter().flatten().any(|c| {
+        c.type_ == "Ready" && c.status == "True" && c.observed_generation.is_none_or(|seen| Some(seen) == generation)
+    })
+}
+
+#[cfg(test)]
+mod tests;
