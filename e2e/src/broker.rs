@@ -2,12 +2,16 @@
 //!
 //! Each call starts a JVM, so tests ask for many topics at once where they can.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use tokio::sync::Semaphore;
 
 use crate::live::Live;
+
+/// A tool shares the broker's memory limit, so only one runs at a time.
+static TOOLS: Semaphore = Semaphore::const_new(1);
 
 /// The namespace, pod and container of the shared broker.
 const POD: [&str; 3] = ["kafka", "kafka-controller-0", "kafka"];
@@ -15,7 +19,7 @@ const POD: [&str; 3] = ["kafka", "kafka-controller-0", "kafka"];
 /// A small, quickly started JVM; the broker's own options (its JAAS file among them) must not leak into a tool.
 const PREAMBLE: &str = "set -e; umask 077; f=$(mktemp /tmp/e2e.XXXXXX); trap 'rm -f $f' EXIT; \
     read -r n; while [ \"$n\" -gt 0 ]; do IFS= read -r line; echo \"$line\" >>$f; n=$((n-1)); done; \
-    export PATH=$PATH:/opt/bitnami/kafka/bin KAFKA_OPTS= JMX_PORT= KAFKA_HEAP_OPTS=-Xmx192m \
+    export PATH=$PATH:/opt/bitnami/kafka/bin KAFKA_OPTS= JMX_PORT= KAFKA_HEAP_OPTS=-Xmx128m \
     KAFKA_JVM_PERFORMANCE_OPTS='-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' KAFKA_GC_LOG_OPTS= LOG_DIR=/tmp; ";
 
 /// A topic as Kafka's own tool describes it.
@@ -80,6 +84,7 @@ impl Broker {
             "-c",
             script.as_str(),
         ];
+        let _turn = TOOLS.acquire().await?;
         let lines = self.properties.lines().count();
         let input = format!("{lines}\n{}{input}", self.properties);
         self.live
@@ -124,6 +129,26 @@ impl Broker {
             "kafka-topics.sh --bootstrap-server $b --command-config $f --delete --if-exists --topic '{pattern}'"
         );
         self.tool(&command).await.map(drop)
+    }
+
+    /// Every key in a topic with the partition it is in, each pair once. Records without a key come out as `null`.
+    pub async fn keys(&self, topic: &str, records: i64) -> Result<BTreeSet<(String, u32)>> {
+        let command = format!(
+            "kafka-console-consumer.sh --bootstrap-server $b --consumer.config $f --topic {topic} --from-beginning \
+             --max-messages {records} --timeout-ms 60000 --property print.partition=true --property print.key=true \
+             --property print.value=false | sort -u"
+        );
+        parse_keys(&self.tool(&command).await?)
+    }
+
+    /// Sends one record for each key with Kafka's own Java client, which chooses the partitions.
+    pub async fn send_keys<'a>(&self, topic: &str, keys: impl Iterator<Item = &'a str>) -> Result<()> {
+        let command = format!(
+            "kafka-console-producer.sh --bootstrap-server $b --producer.config $f --topic {topic} \
+             --property parse.key=true --property key.separator='|'"
+        );
+        let input = keys.map(|key| format!("{key}|x\n")).collect::<Vec<_>>().concat();
+        self.tool_with(&command, &input).await.map(drop)
     }
 
     /// The end offset of each partition of a topic.
@@ -200,9 +225,23 @@ fn parse_offsets(text: &str) -> Result<BTreeMap<u32, i64>> {
         .collect()
 }
 
+/// Parses `Partition:0<tab>key` lines.
+fn parse_keys(text: &str) -> Result<BTreeSet<(String, u32)>> {
+    text.lines()
+        .filter(|line| line.starts_with("Partition:"))
+        .map(|line| {
+            let (partition, key) = line
+                .split_once('\t')
+                .with_context(|| format!("key line {line:?}"))?;
+            let partition = partition.trim_start_matches("Partition:").parse()?;
+            Ok((key.to_owned(), partition))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{parse_describe, parse_offsets};
+    use super::{parse_describe, parse_keys, parse_offsets};
 
     #[test]
     fn reads_what_the_tools_print() {
@@ -216,6 +255,11 @@ mod tests {
         );
         assert_eq!(topic.config["cleanup.policy"], "compact,delete");
         assert_eq!(topic.config["retention.ms"], "5");
+        assert!(
+            parse_keys("Partition:2\tkey-1\n")
+                .unwrap()
+                .contains(&("key-1".to_owned(), 2))
+        );
         assert_eq!(
             parse_offsets("a.b:0:7\na.b:1:9\n")
                 .unwrap()

@@ -10,7 +10,9 @@ pub mod broker;
 pub mod fixtures;
 pub mod live;
 pub mod metrics;
+pub mod node;
 pub mod object;
+pub mod operator;
 pub mod scene;
 pub mod wait;
 

@@ -229,7 +229,7 @@ impl Scene {
                 .kubectl(look)
                 .await
                 .unwrap_or_else(|error| format!("{error:#}"));
-            text += &format!("--- kubectl {}\n{seen}\n", look.join(" "));
+            text += &["--- kubectl ", &look.join(" "), "\n", &seen, "\n"].concat();
         }
         text
     }

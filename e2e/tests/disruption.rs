@@ -1,0 +1,174 @@
+//! Kills in the middle of work: the operator's pod, a producer's and a consumer's process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use kube::api::{DynamicObject, ListParams};
+use ottla_e2e::object::{Kind, Look};
+use ottla_e2e::wait::until;
+use ottla_e2e::{Scene, fixtures, node, operator, scene};
+use serde_json::{Value, json};
+
+/// Topics under way when the operator is killed.
+const TOPICS: usize = 200;
+/// Of these, how many must be Ready and how many not at the kill: it shall fall into the middle.
+const KILL_AT: usize = 20;
+
+async fn with_topic(scene: &Scene) -> Result<()> {
+    scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
+    scene
+        .apply(Kind::Topic, "topic", fixtures::topic(&scene.topic("records"), 3))
+        .await?;
+    scene
+        .await_says(Kind::Topic, "topic", ("Ready", "True", ""), 60)
+        .await
+        .map(drop)
+}
+
+/// Topic id by name, of the objects that have one.
+async fn ids(scene: &Scene) -> Result<BTreeMap<String, String>> {
+    let found = scene.api(Kind::Topic).list(&ListParams::default()).await?;
+    let ids = found
+        .items
+        .iter()
+        .map(|topic| (topic.text("/spec/topicName"), topic.text("/status/topicId")));
+    Ok(ids.filter(|(_, id)| !id.is_empty()).collect())
+}
+
+#[tokio::test]
+async fn topics_are_created_exactly_once_though_the_operator_is_killed() -> Result<()> {
+    scene("kill-operator", async |scene| {
+        scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
+        scene
+            .await_says(Kind::Cluster, "kafka", ("Ready", "True", ""), 60)
+            .await?;
+        let applied = stream::iter(0..TOPICS).map(async |number| {
+            let name = format!("t{number:03}");
+            scene
+                .apply(Kind::Topic, &name, fixtures::topic(&scene.topic(&name), 1))
+                .await
+        });
+        let mut first = BTreeMap::new();
+        let kill = async {
+            until("some topics to have ids", Duration::from_secs(60), async || {
+                let seen = ids(scene).await?;
+                let count = seen.len();
+                first.extend(seen);
+                ensure!(count >= KILL_AT, "{count} of {TOPICS}");
+                Ok(())
+            })
+            .await?;
+            operator::kill(&scene.live).await
+        };
+        futures::try_join!(applied.buffer_unordered(8).try_collect::<Vec<_>>(), kill)?;
+        until("all topics to be Ready", Duration::from_secs(120), async || {
+            let found = scene.api(Kind::Topic).list(&ListParams::default()).await?.items;
+            let ready = found
+                .iter()
+                .filter(|topic| topic.says("Ready", "True", ""))
+                .count();
+            for (name, id) in ids(scene).await? {
+                first.entry(name).or_insert(id);
+            }
+            ensure!(ready == TOPICS, "{ready} of {TOPICS}");
+            Ok(())
+        })
+        .await?;
+        let live = scene.broker.describe(&format!("{}t.*", scene.prefix)).await?;
+        let live: BTreeMap<String, String> = live.into_iter().map(|(name, topic)| (name, topic.id)).collect();
+        ensure!(live.len() == TOPICS, "Kafka has {} topics", live.len());
+        ensure!(live == first, "an id changed: a topic was created twice");
+        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+    })
+    .await
+}
+
+fn producer(records: i64, rate: i64) -> Value {
+    json!({
+        "topicRef": {"name": "topic"}, "replicas": 1, "stopAfter": {"records": records},
+        "load": {"recordsPerSecond": rate},
+        "records": {"valueBytes": 128, "keys": {"type": "Sequential", "cardinality": 50}},
+    })
+}
+
+fn consumer(scene: &Scene, replicas: i64) -> Value {
+    json!({
+        "topicRef": {"name": "topic"}, "groupId": scene.topic("group"), "replicas": replicas,
+        "stopAfter": {"complete": true, "deadline": "3m"},
+    })
+}
+
+#[tokio::test]
+async fn a_producer_killed_mid_run_leaves_an_unclosed_incarnation_and_no_loss() -> Result<()> {
+    scene("kill-producer", async |scene| {
+        with_topic(scene).await?;
+        scene
+            .apply(Kind::Consumer, "consumer", consumer(scene, 1))
+            .await?;
+        scene
+            .apply(Kind::Producer, "producer", producer(20_000, 1_000))
+            .await?;
+        let underway = |object: &DynamicObject| object.number("/status/sent").is_some_and(|sent| sent > 0);
+        scene
+            .await_object(Kind::Producer, "producer", "sending", 60, underway)
+            .await?;
+        node::kill_process(scene, "ottla.dev/kind=producer,ottla.dev/name=producer").await?;
+        // The share is sent anew by the next pod, to its end.
+        scene
+            .await_says(Kind::Producer, "producer", ("Ready", "True", "Completed"), 120)
+            .await?;
+        let told = |object: &DynamicObject| object.says("Verified", "Unknown", "UnclosedIncarnation");
+        let consumer = scene
+            .await_object(Kind::Consumer, "consumer", "told UnclosedIncarnation", 200, told)
+            .await?;
+        ensure!(
+            consumer.number("/status/lost") == Some(0),
+            "{}",
+            consumer.data["status"]
+        );
+        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_consumer_killed_mid_run_redelivers_and_duplicates_nothing() -> Result<()> {
+    scene("kill-consumer", async |scene| {
+        with_topic(scene).await?;
+        scene
+            .apply(Kind::Producer, "producer", producer(30_000, 1_500))
+            .await?;
+        let mut spec = consumer(scene, 2);
+        // Commits far apart: what the killed pod had read is read again.
+        spec["commit"] = json!({"interval": "30s"});
+        scene.apply(Kind::Consumer, "consumer", spec).await?;
+        let underway = |object: &DynamicObject| {
+            object
+                .number("/status/received")
+                .is_some_and(|received| received > 0)
+        };
+        scene
+            .await_object(Kind::Consumer, "consumer", "receiving", 90, underway)
+            .await?;
+        node::kill_process(scene, "ottla.dev/kind=consumer,ottla.dev/name=consumer").await?;
+        let judged = |object: &DynamicObject| object.says("Ready", "True", "Completed");
+        let consumer = scene
+            .await_object(Kind::Consumer, "consumer", "completed", 240, judged)
+            .await?;
+        let count = |name: &str| consumer.number(&format!("/status/{name}"));
+        ensure!(
+            count("lost") == Some(0) && count("duplicated") == Some(0),
+            "{}",
+            consumer.data["status"]
+        );
+        ensure!(
+            count("redelivered").context("redelivered")? > 0,
+            "{}",
+            consumer.data["status"]
+        );
+        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+    })
+    .await
+}
