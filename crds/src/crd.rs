@@ -52,7 +52,7 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         else {
             continue;
         };
-        never_null(root);
+        tidy(root);
         if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
             status.default = Some(JSON(unseen()));
         }
@@ -72,22 +72,29 @@ fn unseen() -> Value {
     }]})
 }
 
-/// An optional field may be absent, not null: a null is pruned and then defaulted, where a nullable field would keep
-/// it and lose its default.
-fn never_null(schema: &mut JSONSchemaProps) {
+/// Two repairs, at every depth. An optional field may be absent, not null: a null is pruned and then defaulted, where
+/// a nullable field would keep it and lose its default. And a description's line breaks are those of our source, not
+/// of the reader's terminal.
+fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    if let Some(description) = &mut schema.description {
+        let paragraphs = description
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "));
+        *description = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
     schema
         .properties
         .iter_mut()
         .flat_map(|p| p.values_mut())
-        .for_each(never_null);
+        .for_each(tidy);
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => never_null(items),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(never_null),
+        Some(JSONSchemaPropsOrArray::Schema(items)) => tidy(items),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(tidy),
         None => {}
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        never_null(values);
+        tidy(values);
     }
 }
 
