@@ -199,6 +199,10 @@ impl Scene {
 
     /// Removes what the scene made.
     async fn close(self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.live.client.clone());
+        if namespaces.get_opt(&self.namespace).await?.is_none() {
+            return Ok(());
+        }
         for kind in [Kind::Consumer, Kind::Producer, Kind::Topic] {
             self.api(kind)
                 .delete_collection(&DeleteParams::default(), &ListParams::default())

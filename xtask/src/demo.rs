@@ -48,7 +48,6 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
 
 /// Brings everything up, and answers the table once the quickstart's verdict is Pass.
 pub(crate) fn ensure() -> Result<String> {
-    ui::heading("Cluster and Kafka");
     rig::up()?;
     ui::heading("Operator");
     let images = images::ensure()?;
