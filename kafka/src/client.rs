@@ -1,18 +1,55 @@
 //! The admin port over Kafka's own protocol.
 
+mod admin;
+mod configs;
+mod lane;
+mod offsets;
+mod operation;
+mod pool;
+mod topics;
+
+use std::sync::Arc;
+
 use crate::config::ConnectionConfig;
 
+use configs::{AlterConfigs, DescribeConfigs};
+use lane::Lane;
+use offsets::ListOffsets;
+use pool::Pool;
+use topics::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics, ListTopics};
+
 /// A Kafka cluster reached over the network. Dials on first use; dropped, it closes its connections.
+///
+/// It keeps to the cluster it first met: where the addresses later lead to another cluster, everything but
+/// describing and probing fails with [`crate::error::ConnectCause::WrongCluster`]. A new client accepts it.
 #[derive(Debug)]
 pub struct KafkaAdmin {
-    #[allow(dead_code, reason = "read by the connection pool")]
-    config: ConnectionConfig,
+    pool: Arc<Pool>,
+    list_topics: Lane<ListTopics>,
+    describe_topics: Lane<DescribeTopics>,
+    create_topics: Lane<CreateTopics>,
+    create_partitions: Lane<CreatePartitions>,
+    delete_topics: Lane<DeleteTopics>,
+    describe_configs: Lane<DescribeConfigs>,
+    alter_configs: Lane<AlterConfigs>,
+    list_offsets: Lane<ListOffsets>,
 }
 
 impl KafkaAdmin {
     /// Takes the configuration; opens nothing yet.
     #[must_use]
     pub fn new(config: ConnectionConfig) -> Self {
-        Self { config }
+        let pool = Arc::new(Pool::new(config));
+        Self {
+            list_topics: Lane::new(&pool),
+            describe_topics: Lane::new(&pool),
+            create_topics: Lane::new(&pool),
+            create_partitions: Lane::new(&pool),
+            delete_topics: Lane::new(&pool),
+            describe_configs: Lane::new(&pool),
+            alter_configs: Lane::new(&pool),
+            list_offsets: Lane::new(&pool),
+            pool,
+        }
     }
 }

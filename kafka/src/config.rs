@@ -158,6 +158,8 @@ pub struct ConnectionConfig {
     pub client_id: String,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// What this process runs in, as a noun for the probe's sentences: `pod` (the default), or `machine`.
+    pub seen_from: &'static str,
 }
 
 impl ConnectionConfig {
@@ -169,6 +171,7 @@ impl ConnectionConfig {
             security,
             client_id: "ottla".to_owned(),
             timeouts: Timeouts::default(),
+            seen_from: "pod",
         }
     }
 }

@@ -9,6 +9,7 @@ pub use code::ErrorCode;
 use std::time::Duration;
 
 use crate::config::{HostPort, SaslMechanism};
+use crate::types::ClusterId;
 
 /// What a caller may do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +74,20 @@ pub enum KafkaError {
         /// The oldest version that can be used.
         needed: i16,
     },
+    /// The request cannot be put in Kafka's protocol; nothing was sent.
+    #[error("cannot {operation}: {reason}")]
+    Invalid {
+        /// What was to be asked.
+        operation: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The call was dropped half-way, with the client or the process that made it; it may or may not have been done.
+    #[error("abandoned when asked to {operation}")]
+    Abandoned {
+        /// What was asked.
+        operation: &'static str,
+    },
     /// The call's own deadline passed before its turn came or between two tries; nothing is in flight.
     #[error("gave up after {after:?} when asked to {operation}")]
     DeadlinePassed {
@@ -99,8 +114,8 @@ impl KafkaError {
                 }
                 _ => Class::Retriable,
             },
-            Self::NoReply { .. } => Class::Ambiguous,
-            Self::Unsupported { .. } => Class::Terminal,
+            Self::NoReply { .. } | Self::Abandoned { .. } => Class::Ambiguous,
+            Self::Unsupported { .. } | Self::Invalid { .. } => Class::Terminal,
             Self::DeadlinePassed { .. } => Class::Retriable,
         }
     }
@@ -167,6 +182,17 @@ pub enum ConnectCause {
         mechanism: SaslMechanism,
         /// The broker's own words.
         message: String,
+    },
+    /// The broker is older than what is needed to ask it anything; the versions it has, in words.
+    #[error("is too old: it offers {0} of a call that is needed")]
+    TooOld(String),
+    /// Another cluster answers than the one first met; nothing but describing the cluster is asked of it.
+    #[error("belongs to cluster {found}, not to {expected}")]
+    WrongCluster {
+        /// The cluster first met.
+        expected: ClusterId,
+        /// The cluster that answers.
+        found: ClusterId,
     },
     /// Any other failure of the network.
     #[error("cannot be reached: {0}")]

@@ -11,3 +11,7 @@ pub mod error;
 pub mod fake;
 pub mod probe;
 pub mod types;
+
+mod metadata;
+mod sasl;
+mod wire;

@@ -2,8 +2,22 @@
 
 use std::fmt;
 
-use crate::config::HostPort;
+use futures::{FutureExt as _, StreamExt as _};
+use kafka_protocol::messages::DescribeConfigsRequest;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::protocol::StrBytes;
+
+use crate::admin::{Broker, Cluster};
+use crate::config::{ConnectionConfig, HostPort};
+use crate::error::{ConnectCause, ErrorCode, KafkaError, NoReply};
 use crate::types::BrokerId;
+use crate::wire::{Connection, dial};
+
+/// How many addresses are dialled at once.
+const AT_ONCE: usize = 16;
+
+/// The protocol's number for a broker among the things that have configuration.
+const BROKER: i8 = 4;
 
 /// How one advertised address fared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,5 +76,108 @@ impl ListenerResult {
 impl fmt::Display for ListenerResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Dials every broker's advertised address.
+pub(crate) async fn probe(cluster: &Cluster, config: &ConnectionConfig) -> Vec<ListenerReport> {
+    let mut probes = Vec::new();
+    for broker in &cluster.brokers {
+        probes.push(probe_one(cluster, broker, config).boxed());
+    }
+    let mut reports: Vec<ListenerReport> = futures::stream::iter(probes)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    reports.sort_by_key(|report| report.broker);
+    reports
+}
+
+async fn probe_one(cluster: &Cluster, broker: &Broker, config: &ConnectionConfig) -> ListenerReport {
+    let (mut result, mut finding) = match dial(&broker.advertised, config).await {
+        Ok(connection) => identify(cluster, broker.id, &connection).await,
+        Err(failure) => (result_of(&failure.cause), format!("which {}", failure.cause)),
+    };
+    let blames_address = !matches!(
+        result,
+        ListenerResult::Reachable | ListenerResult::AuthenticationFailed
+    );
+    if blames_address && means_this_machine(&broker.advertised).await {
+        let here = config.seen_from;
+        result = ListenerResult::SelfAddress;
+        finding = format!(
+            "which from this {here} is the {here} itself; set its advertised.listeners to an address that every \
+             client can resolve and reach"
+        );
+    }
+    ListenerReport {
+        broker: broker.id,
+        advertised: broker.advertised.clone(),
+        rack: broker.rack.clone(),
+        result,
+        detail: format!("broker {} advertises {}, {finding}", broker.id, broker.advertised),
+    }
+}
+
+/// Whether it is the right broker that answers: of the right cluster, and it does not refuse its own id.
+async fn identify(cluster: &Cluster, broker: BrokerId, connection: &Connection) -> (ListenerResult, String) {
+    let found = &connection.hello().cluster.id;
+    if *found != cluster.id {
+        let other = format!("where cluster {found} answers instead of {}", cluster.id);
+        return (ListenerResult::WrongBroker, other);
+    }
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(BROKER)
+        .with_resource_name(StrBytes::from_string(broker.to_string()))
+        .with_configuration_keys(Some(vec![StrBytes::from_static_str("node.id")]));
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+    let refusal = match connection.call("describe the broker", &request).await {
+        Ok(reply) => reply
+            .results
+            .into_iter()
+            .find(|result| ErrorCode::from(result.error_code) == ErrorCode::INVALID_REQUEST)
+            .map(|result| result.error_message),
+        Err(KafkaError::NoReply { cause, .. }) => {
+            let result = match cause {
+                NoReply::TimedOut(_) => ListenerResult::TimedOut,
+                NoReply::Closed(_) | NoReply::Malformed(_) => ListenerResult::Refused,
+            };
+            return (result, format!("which {cause}"));
+        }
+        Err(_) => None,
+    };
+    match refusal {
+        // A broker asked for another's configuration says so. One that denies the question proves nothing.
+        Some(message) => {
+            let words = message.map(|text| format!(" ({text})")).unwrap_or_default();
+            (
+                ListenerResult::WrongBroker,
+                format!("where another broker answers{words}"),
+            )
+        }
+        None => (ListenerResult::Reachable, "which works".to_owned()),
+    }
+}
+
+fn result_of(cause: &ConnectCause) -> ListenerResult {
+    match cause {
+        ConnectCause::DnsFailed(_) => ListenerResult::DnsFailed,
+        ConnectCause::Refused | ConnectCause::Closed(_) | ConnectCause::Network(_) => ListenerResult::Refused,
+        ConnectCause::TimedOut { .. } => ListenerResult::TimedOut,
+        ConnectCause::WrongProtocol(_) | ConnectCause::TooOld(_) => ListenerResult::WrongProtocol,
+        ConnectCause::AuthenticationFailed { .. } => ListenerResult::AuthenticationFailed,
+        ConnectCause::WrongCluster { .. } => ListenerResult::WrongBroker,
+    }
+}
+
+/// Whether every address of the name leads back to where we are.
+async fn means_this_machine(address: &HostPort) -> bool {
+    match tokio::net::lookup_host((address.host.as_str(), address.port)).await {
+        Ok(found) => {
+            let mut found = found.peekable();
+            found.peek().is_some()
+                && found.all(|address| address.ip().is_loopback() || address.ip().is_unspecified())
+        }
+        Err(_) => false,
     }
 }

@@ -1,0 +1,147 @@
+//! Every shape agrees with the codec: what the codec writes, the walk takes to the last byte.
+
+use bytes::BytesMut;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{BrokerId, TopicName};
+use kafka_protocol::protocol::{Encodable, StrBytes};
+
+use super::super::shape::check;
+use super::*;
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+#[track_caller]
+fn agrees<C: Call>(reply: &C::Reply)
+where
+    C::Reply: Encodable,
+{
+    for version in C::SPOKEN.0..=C::SPOKEN.1 {
+        let mut bytes = BytesMut::new();
+        if reply.encode(&mut bytes, version).is_err() {
+            continue; // A field this version does not have.
+        }
+        assert_eq!(
+            check(&bytes, C::reply_shape(version)),
+            Ok(()),
+            "{} {version}",
+            C::NAME
+        );
+        for cut in 0..bytes.len() {
+            assert!(
+                check(&bytes[..cut], C::reply_shape(version)).is_err(),
+                "{} {version} cut at {cut}",
+                C::NAME
+            );
+        }
+    }
+}
+
+#[test]
+fn shapes_of_the_handshake() {
+    let key = ApiVersion::default().with_api_key(3).with_max_version(12);
+    agrees::<ApiVersionsRequest>(
+        &ApiVersionsResponse::default().with_api_keys(vec![key.clone(), key.clone()]),
+    );
+    agrees::<ApiVersionsRequest>(
+        &ApiVersionsResponse::default()
+            .with_api_keys(vec![key])
+            .with_supported_features(vec![
+                SupportedFeatureKey::default().with_name(text("kraft.version")),
+            ])
+            .with_finalized_features_epoch(7)
+            .with_finalized_features(vec![
+                FinalizedFeatureKey::default().with_name(text("metadata.version")),
+            ])
+            .with_zk_migration_ready(true),
+    );
+    agrees::<SaslHandshakeRequest>(
+        &SaslHandshakeResponse::default().with_mechanisms(vec![text("PLAIN"), text("X")]),
+    );
+    agrees::<SaslAuthenticateRequest>(
+        &SaslAuthenticateResponse::default()
+            .with_error_message(Some(text("no")))
+            .with_auth_bytes(vec![1, 2, 3].into()),
+    );
+}
+
+#[test]
+fn shapes_of_metadata_and_offsets() {
+    let broker = MetadataResponseBroker::default()
+        .with_host(text("kafka-0"))
+        .with_rack(Some(text("a")));
+    let partition = MetadataResponsePartition::default()
+        .with_replica_nodes(vec![BrokerId(1), BrokerId(2)])
+        .with_isr_nodes(vec![BrokerId(1)])
+        .with_offline_replicas(vec![BrokerId(2)]);
+    let topic = MetadataResponseTopic::default()
+        .with_name(Some(TopicName(text("orders"))))
+        .with_partitions(vec![partition.clone(), partition]);
+    agrees::<MetadataRequest>(
+        &MetadataResponse::default()
+            .with_brokers(vec![broker])
+            .with_cluster_id(Some(text("abc")))
+            .with_topics(vec![topic.clone(), topic]),
+    );
+    let partition = ListOffsetsPartitionResponse::default().with_offset(9);
+    let topic = ListOffsetsTopicResponse::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition.clone(), partition]);
+    agrees::<ListOffsetsRequest>(&ListOffsetsResponse::default().with_topics(vec![topic]));
+}
+
+#[test]
+fn shapes_of_topic_changes() {
+    let created = CreatableTopicResult::default()
+        .with_name(TopicName(text("orders")))
+        .with_error_message(Some(text("exists")))
+        .with_topic_config_error_code(29)
+        .with_configs(Some(vec![
+            CreatableTopicConfigs::default()
+                .with_name(text("k"))
+                .with_value(Some(text("v"))),
+        ]));
+    agrees::<CreateTopicsRequest>(
+        &CreateTopicsResponse::default().with_topics(vec![created.clone(), created]),
+    );
+    let deleted = DeletableTopicResult::default()
+        .with_name(None)
+        .with_error_message(Some(text("gone")));
+    agrees::<DeleteTopicsRequest>(&DeleteTopicsResponse::default().with_responses(vec![deleted]));
+    let grown = CreatePartitionsTopicResult::default().with_name(TopicName(text("orders")));
+    agrees::<CreatePartitionsRequest>(&CreatePartitionsResponse::default().with_results(vec![grown]));
+}
+
+#[test]
+fn shapes_of_configuration() {
+    let synonym = DescribeConfigsSynonym::default()
+        .with_name(text("s"))
+        .with_value(Some(text("1")));
+    let entry = DescribeConfigsResourceResult::default()
+        .with_name(text("retention.ms"))
+        .with_value(Some(text("1")))
+        .with_synonyms(vec![synonym])
+        .with_documentation(Some(text("how long")));
+    let described = DescribeConfigsResult::default()
+        .with_resource_name(text("orders"))
+        .with_configs(vec![entry]);
+    agrees::<DescribeConfigsRequest>(&DescribeConfigsResponse::default().with_results(vec![described]));
+    let altered = AlterConfigsResourceResponse::default().with_resource_name(text("orders"));
+    agrees::<IncrementalAlterConfigsRequest>(
+        &IncrementalAlterConfigsResponse::default().with_responses(vec![altered]),
+    );
+}

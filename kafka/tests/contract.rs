@@ -1,0 +1,15 @@
+//! One suite for whatever answers the admin port: the fake and a real broker must give the same answers.
+
+mod suite;
+
+use std::sync::Arc;
+
+use ottla_kafka::client::KafkaAdmin;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_broker() {
+    let Some(config) = suite::broker::configured("real_broker") else {
+        return;
+    };
+    suite::run(Arc::new(KafkaAdmin::new(config))).await;
+}
