@@ -1,3 +1,9 @@
-//! The operator: reconciles Ottla's kinds through Kafka's admin API and the Kubernetes API.
+//! The operator's binary: reads its command line, nothing more.
 
-fn main() {}
+use std::process::ExitCode;
+
+use ottla_operator::cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

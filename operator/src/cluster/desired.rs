@@ -1,0 +1,137 @@
+//! Parses a KafkaCluster's spec. Pure. Repeats what the CRD's rules say, for objects older than the rules.
+
+use ottla_crds::common::{SaslMechanism, SecretKeyRef};
+use ottla_crds::{KafkaClusterSpec, cluster::Sasl};
+use ottla_kafka::config::{HostPort, SaslMechanism as Mechanism};
+use ottla_kafka::types::ClusterId;
+
+/// The most bootstrap addresses.
+const MAX_ADDRESSES: usize = 32;
+
+/// Where a user name comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Username {
+    /// The spec itself.
+    Literal(String),
+    /// A Secret.
+    From(SecretKeyRef),
+}
+
+/// How to authenticate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The mechanism.
+    pub mechanism: Mechanism,
+    /// Who.
+    pub username: Username,
+    /// The password's Secret.
+    pub password: SecretKeyRef,
+}
+
+/// A spec that can be acted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// Where to ask for the brokers; never empty.
+    pub bootstrap: Vec<HostPort>,
+    /// How to authenticate; absent means not at all.
+    pub login: Option<Login>,
+    /// The cluster that must be found there.
+    pub expected: Option<ClusterId>,
+}
+
+/// Reads a spec; the error says what to correct.
+pub fn parse(spec: &KafkaClusterSpec) -> Result<Desired, String> {
+    if spec.bootstrap_servers.is_empty() || spec.bootstrap_servers.len() > MAX_ADDRESSES {
+        return Err(format!("bootstrapServers must hold 1 to {MAX_ADDRESSES} addresses"));
+    }
+    let bootstrap = spec.bootstrap_servers.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
+    let login = spec.sasl.as_ref().map(login).transpose()?;
+    let expected = spec.expected_cluster_id.as_deref().map(ClusterId::from);
+    Ok(Desired { bootstrap, login, expected })
+}
+
+fn address(text: &str) -> Result<HostPort, String> {
+    let shown: String = text.chars().take(80).collect();
+    let invalid = || format!("bootstrapServers: {shown:?} is no address; write host:port, such as kafka:9092");
+    if text.len() > 261 || !text.is_ascii() || text.contains(['@', '/', ',']) {
+        return Err(invalid());
+    }
+    text.parse().map_err(|_| invalid())
+}
+
+fn login(sasl: &Sasl) -> Result<Login, String> {
+    let username = match (&sasl.username, &sasl.username_from) {
+        (Some(name), None) if name.is_empty() || name.contains(char::is_control) => {
+            return Err("sasl.username must not be empty or hold control characters".to_owned());
+        }
+        (Some(name), None) => Username::Literal(name.clone()),
+        (None, Some(from)) => Username::From(reference("sasl.usernameFrom", from)?),
+        _ => return Err("sasl: give exactly one of username and usernameFrom".to_owned()),
+    };
+    let mechanism = match sasl.mechanism {
+        SaslMechanism::Plain => Mechanism::Plain,
+        SaslMechanism::ScramSha256 => Mechanism::ScramSha256,
+        SaslMechanism::ScramSha512 => Mechanism::ScramSha512,
+    };
+    Ok(Login { mechanism, username, password: reference("sasl.passwordFrom", &sasl.password_from)? })
+}
+
+fn reference(field: &str, from: &SecretKeyRef) -> Result<SecretKeyRef, String> {
+    let fits = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 253
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+    };
+    if fits(&from.name) && fits(&from.key) {
+        Ok(from.clone())
+    } else {
+        Err(format!("{field} must name a Secret and a key of it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn spec(address: &str) -> KafkaClusterSpec {
+        KafkaClusterSpec {
+            bootstrap_servers: vec![address.to_owned()],
+            sasl: None,
+            expected_cluster_id: None,
+            allowed_namespaces: ottla_crds::cluster::AllowedNamespaces::default(),
+        }
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("h")]
+    #[case("h:0")]
+    #[case("h:99999")]
+    #[case("http://h:9")]
+    #[case("u:p@h:1")]
+    #[case("a:1,b:2")]
+    #[case("кафка:9092")]
+    fn a_bad_address_is_named(#[case] text: &str) {
+        let error = parse(&spec(text)).unwrap_err();
+        assert!(error.starts_with("bootstrapServers"), "{error}");
+    }
+
+    #[test]
+    fn a_good_spec_parses() {
+        let mut spec = spec("kafka.kafka.svc:9092");
+        let password_from = SecretKeyRef { name: "s".to_owned(), key: "k".to_owned() };
+        spec.sasl = Some(Sasl {
+            mechanism: SaslMechanism::ScramSha512,
+            username: Some("user1".to_owned()),
+            username_from: None,
+            password_from: password_from.clone(),
+        });
+        assert_eq!(parse(&spec).unwrap().login.unwrap().mechanism, Mechanism::ScramSha512);
+        if let Some(sasl) = spec.sasl.as_mut() {
+            sasl.username_from = Some(password_from);
+        }
+        assert!(parse(&spec).unwrap_err().contains("exactly one"));
+    }
+}

@@ -1,0 +1,85 @@
+//! Reads credentials from Kubernetes and everything else from Kafka. Needs both; decides nothing.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use ottla_crds::KafkaCluster;
+use ottla_kafka::config::{ConnectionConfig, Secret, Security};
+use ottla_kafka::error::KafkaError;
+use ottla_kafka::probe::{ListenerReport, ListenerResult};
+use ottla_kafka::types::ClusterId;
+
+use super::desired::{Desired, Login, Username};
+use crate::connections::Connection;
+use crate::connections::secret::{self, SecretProblem};
+use crate::runtime::{Context, Error, Key};
+
+/// What was found.
+#[derive(Debug)]
+pub enum Observed {
+    /// The credentials cannot be had.
+    NoCredentials(SecretProblem),
+    /// Bootstrap did not work.
+    NoBootstrap(KafkaError),
+    /// Bootstrap worked.
+    Brokers {
+        /// Every broker's advertised address and how it answered.
+        listeners: Vec<ListenerReport>,
+        /// The cluster's id, as told through an advertised address.
+        id: Result<ClusterId, KafkaError>,
+    },
+}
+
+/// Looks at a cluster. The connection is given as far as one exists.
+pub async fn observe(
+    ctx: &Context,
+    object: &KafkaCluster,
+    desired: &Desired,
+) -> Result<(Option<Arc<Connection>>, Observed), Error> {
+    let key = Key::of(object);
+    let security = match &desired.login {
+        None => Security::Plaintext,
+        Some(login) => match credentials(ctx, &key.namespace, login).await? {
+            Ok((username, password)) => {
+                Security::SaslPlaintext { mechanism: login.mechanism, username, password }
+            }
+            Err(problem) => return Ok((ctx.connections.get(&key), Observed::NoCredentials(problem))),
+        },
+    };
+    let mut config = ConnectionConfig::new(desired.bootstrap.clone(), security);
+    config.client_id = "ottla-operator".to_owned();
+    let connection = ctx.connections.ensure(&key, &object.uid().unwrap_or_default(), config);
+    let observed = look(&connection).await;
+    Ok((Some(connection), observed))
+}
+
+async fn look(connection: &Connection) -> Observed {
+    let listeners = match connection.admin().probe_listeners().await {
+        Ok(listeners) => listeners,
+        Err(error) => return Observed::NoBootstrap(error),
+    };
+    if !listeners.iter().any(|listener| listener.result == ListenerResult::Reachable) {
+        let id = Err(KafkaError::DeadlinePassed {
+            operation: "describe the cluster",
+            after: std::time::Duration::ZERO,
+        });
+        return Observed::Brokers { listeners, id };
+    }
+    let id = connection.admin().describe_cluster().await.map(|cluster| cluster.id);
+    Observed::Brokers { listeners, id }
+}
+
+async fn credentials(
+    ctx: &Context,
+    namespace: &str,
+    login: &Login,
+) -> Result<Result<(String, Secret), SecretProblem>, Error> {
+    let username = match &login.username {
+        Username::Literal(name) => name.clone(),
+        Username::From(from) => match secret::read(ctx, namespace, from).await? {
+            Ok(name) => name.expose().to_owned(),
+            Err(problem) => return Ok(Err(problem)),
+        },
+    };
+    Ok(secret::read(ctx, namespace, &login.password).await?.map(|password| (username, password)))
+}

@@ -1,0 +1,87 @@
+//! Every reason of a KafkaCluster's conditions. `docs/reasons.md` has cause and remedy of each.
+
+/// Why a KafkaCluster is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It can be used.
+    Ready,
+    /// The spec is no valid one.
+    InvalidSpec,
+    /// A Secret does not exist.
+    SecretNotFound,
+    /// A Secret lacks the key.
+    SecretKeyMissing,
+    /// A Secret's value is nothing to log in with, or its type is refused.
+    SecretInvalid,
+    /// The operator may not read the Secret.
+    SecretForbidden,
+    /// No bootstrap address resolves.
+    BootstrapDnsFailed,
+    /// Nothing listens at the bootstrap addresses.
+    BootstrapRefused,
+    /// The bootstrap addresses do not answer.
+    BootstrapTimedOut,
+    /// Something else than this security protocol of Kafka is spoken there.
+    BootstrapWrongProtocol,
+    /// The bootstrap addresses cannot be used for another cause.
+    BootstrapUnreachable,
+    /// Kafka refuses the credentials.
+    AuthenticationFailed,
+    /// Kafka is no version that can be worked with.
+    UnsupportedKafka,
+    /// Bootstrap works, and no advertised address does.
+    ListenersUnreachable,
+    /// Some advertised addresses work, others do not.
+    SomeListenersUnreachable,
+    /// Another cluster is found than before, or than expected.
+    ClusterIdChanged,
+    /// It cannot be told, for want of an earlier step.
+    NotChecked,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 17] = [
+        Self::Ready,
+        Self::InvalidSpec,
+        Self::SecretNotFound,
+        Self::SecretKeyMissing,
+        Self::SecretInvalid,
+        Self::SecretForbidden,
+        Self::BootstrapDnsFailed,
+        Self::BootstrapRefused,
+        Self::BootstrapTimedOut,
+        Self::BootstrapWrongProtocol,
+        Self::BootstrapUnreachable,
+        Self::AuthenticationFailed,
+        Self::UnsupportedKafka,
+        Self::ListenersUnreachable,
+        Self::SomeListenersUnreachable,
+        Self::ClusterIdChanged,
+        Self::NotChecked,
+    ];
+
+    /// As conditions and events spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::SecretKeyMissing => "SecretKeyMissing",
+            Self::SecretInvalid => "SecretInvalid",
+            Self::SecretForbidden => "SecretForbidden",
+            Self::BootstrapDnsFailed => "BootstrapDnsFailed",
+            Self::BootstrapRefused => "BootstrapRefused",
+            Self::BootstrapTimedOut => "BootstrapTimedOut",
+            Self::BootstrapWrongProtocol => "BootstrapWrongProtocol",
+            Self::BootstrapUnreachable => "BootstrapUnreachable",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::UnsupportedKafka => "UnsupportedKafka",
+            Self::ListenersUnreachable => "ListenersUnreachable",
+            Self::SomeListenersUnreachable => "SomeListenersUnreachable",
+            Self::ClusterIdChanged => "ClusterIdChanged",
+            Self::NotChecked => "NotChecked",
+        }
+    }
+}

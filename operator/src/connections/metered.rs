@@ -1,0 +1,130 @@
+//! Counts and times every call of the admin port. Changes nothing about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use ottla_kafka::admin::{
+    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, CreatedTopic, GrowTopic, NewTopic, OffsetSpec,
+    Topic, TopicPartition,
+};
+use ottla_kafka::error::{Class, KafkaError};
+use ottla_kafka::probe::ListenerReport;
+use ottla_kafka::types::{Offset, TopicId, TopicName};
+use tokio::time::Instant;
+
+use crate::runtime::metrics::Metrics;
+
+/// An admin port whose calls are counted.
+pub struct Metered<A> {
+    inner: A,
+    metrics: Arc<Metrics>,
+}
+
+impl<A> fmt::Debug for Metered<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metered").finish_non_exhaustive()
+    }
+}
+
+impl<A: Admin> Metered<A> {
+    /// Counts the calls of `inner`.
+    #[must_use]
+    pub const fn new(inner: A, metrics: Arc<Metrics>) -> Self {
+        Self { inner, metrics }
+    }
+
+    fn single<'a, T: 'a>(
+        &'a self,
+        operation: &'static str,
+        call: BoxFuture<'a, Result<T, KafkaError>>,
+    ) -> BoxFuture<'a, Result<T, KafkaError>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let answer = call.await;
+            self.metrics.admin_called(operation, outcome(answer.as_ref().err()), started.elapsed());
+            answer
+        })
+    }
+
+    fn batch<'a, K: 'a, T: 'a>(
+        &'a self,
+        operation: &'static str,
+        call: BoxFuture<'a, Batch<K, T>>,
+    ) -> BoxFuture<'a, Batch<K, T>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let answers = call.await;
+            for answer in answers.values() {
+                self.metrics.admin_item(operation, outcome(answer.as_ref().err()));
+            }
+            let lost = answers.values().filter_map(|answer| answer.as_ref().err()).find(|e| e.is_connection());
+            self.metrics.admin_called(operation, outcome(lost), started.elapsed());
+            answers
+        })
+    }
+}
+
+fn outcome(error: Option<&KafkaError>) -> &'static str {
+    match error {
+        None => "ok",
+        Some(error) if error.is_connection() => "unreachable",
+        Some(error) => match error.class() {
+            Class::Retriable => "retriable",
+            Class::SlowRetry => "slow_retry",
+            Class::Ambiguous => "ambiguous",
+            Class::Decide => "decide",
+            Class::Terminal => "terminal",
+        },
+    }
+}
+
+impl<A: Admin> Admin for Metered<A> {
+    fn describe_cluster(&self) -> BoxFuture<'_, Result<Cluster, KafkaError>> {
+        self.single("describe_cluster", self.inner.describe_cluster())
+    }
+
+    fn list_topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, KafkaError>> {
+        self.single("list_topics", self.inner.list_topics())
+    }
+
+    fn describe_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, Option<Topic>>> {
+        self.batch("describe_topics", self.inner.describe_topics(names))
+    }
+
+    fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>> {
+        self.batch("create_topics", self.inner.create_topics(topics))
+    }
+
+    fn describe_configs(
+        &self,
+        queries: Vec<ConfigQuery>,
+    ) -> BoxFuture<'_, Batch<TopicName, BTreeMap<String, ConfigEntry>>> {
+        self.batch("describe_configs", self.inner.describe_configs(queries))
+    }
+
+    fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {
+        self.batch("alter_configs", self.inner.alter_configs(changes))
+    }
+
+    fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {
+        self.batch("create_partitions", self.inner.create_partitions(growth))
+    }
+
+    fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>> {
+        self.batch("delete_topics", self.inner.delete_topics(ids))
+    }
+
+    fn list_offsets(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+        at: OffsetSpec,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
+        self.batch("list_offsets", self.inner.list_offsets(partitions, at))
+    }
+
+    fn probe_listeners(&self) -> BoxFuture<'_, Result<Vec<ListenerReport>, KafkaError>> {
+        self.single("probe_listeners", self.inner.probe_listeners())
+    }
+}

@@ -1,0 +1,241 @@
+//! Drives one kind: takes objects off its queue, lets its reconciler at them, and decides when they come again.
+//!
+//! A pass that panics, hangs or fails touches its own object only. Passes over one object never overlap.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::apply;
+use super::backoff::{Backoff, Pace};
+use super::conditions::{self, Progress};
+use super::context::Context;
+use super::error::{Error, chain};
+use super::key::Key;
+use super::queue::Queue;
+use super::store::{Entry, Store, same_input};
+use super::telemetry::panic_text;
+use super::watch::Watched;
+
+/// How many objects of one kind are reconciled at once.
+const CONCURRENCY: usize = 32;
+/// Longest turn of a loop without anything to do.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long passes that run may go on after the order to stop.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// When to look at an object again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// When something changes; nothing is pending.
+    AwaitChange,
+    /// After this long at the latest; nothing is wrong.
+    After(Duration),
+    /// After the object's own backoff; something is wrong, and its status says what.
+    Retry(Pace),
+}
+
+/// The rules of one kind.
+pub trait Reconciler: Send + Sync + 'static {
+    /// The kind.
+    type Object: Watched;
+    /// Its name, as in `KafkaTopic`.
+    const KIND: &'static str;
+    /// Its name within field managers, as in `topic`.
+    const MANAGER: &'static str;
+    /// Longest time of one pass.
+    const DEADLINE: Duration = Duration::from_secs(90);
+
+    /// Brings Kafka and Kubernetes one step nearer to the object's spec, and its status to the truth. May be called
+    /// at any time and any number of times; `object` may be somewhat stale.
+    fn reconcile<'a>(
+        &'a self,
+        ctx: &'a Context,
+        object: Arc<Self::Object>,
+    ) -> BoxFuture<'a, Result<Action, Error>>;
+
+    /// The conditions in an object's status, for counting.
+    fn conditions(object: &Self::Object) -> &[Condition];
+}
+
+/// Has changes of a kind's objects trigger their own passes. Status changes do not.
+pub fn trigger_on_change<R: Reconciler>(ctx: &Context, store: &Store<R::Object>, queue: &Queue) {
+    let (queue, metrics) = (queue.clone(), ctx.metrics.clone());
+    store.listen(Box::new(move |key, old, new| {
+        metrics.object_moved(R::KIND, old.map(ready_reason::<R>), new.map(ready_reason::<R>));
+        let same = matches!((old, new), (Some(old), Some(new)) if same_input(old, new));
+        if !same {
+            queue.add(key.clone());
+        }
+    }));
+}
+
+fn ready_reason<R: Reconciler>(entry: &Entry<R::Object>) -> &str {
+    match entry {
+        Entry::Object(object) => conditions::find(R::conditions(object), conditions::READY)
+            .map_or("Unknown", |ready| ready.reason.as_str()),
+        Entry::Broken(_) => INVALID_SPEC,
+    }
+}
+
+/// Why an object that cannot be read is not Ready.
+const INVALID_SPEC: &str = "InvalidSpec";
+
+/// Drives one kind until told to stop, then lets the passes that run come to their end.
+pub async fn drive<R: Reconciler>(
+    reconciler: Arc<R>,
+    ctx: Arc<Context>,
+    store: Store<R::Object>,
+    queue: Queue,
+    stop: CancellationToken,
+) {
+    let driver = Arc::new(Driver { reconciler, ctx, store, queue, seen: Mutex::default() });
+    let mut running = JoinSet::new();
+    loop {
+        driver.ctx.health.beat(R::KIND);
+        driver.ctx.metrics.queue_depth(R::KIND, driver.queue.depth());
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(ended) = running.join_next() => log_lost_pass::<R>(ended),
+            key = driver.queue.next(), if running.len() < CONCURRENCY => {
+                let driver = driver.clone();
+                running.spawn(async move { driver.turn(key).await });
+            }
+            () = tokio::time::sleep(IDLE) => {}
+        }
+    }
+    let drained = async { while running.join_next().await.is_some() {} };
+    if timeout(GRACE, drained).await.is_err() {
+        warn!(kind = R::KIND, passes = running.len(), "Stopped while passes were running");
+    }
+}
+
+fn log_lost_pass<R: Reconciler>(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        warn!(kind = R::KIND, error = chain(&error), "Lost a pass");
+    }
+}
+
+/// What backoff needs to know of an object's last pass.
+#[derive(Default)]
+struct Seen {
+    backoff: Backoff,
+    input: std::collections::HashMap<Key, (Option<String>, Option<i64>)>,
+}
+
+struct Driver<R: Reconciler> {
+    reconciler: Arc<R>,
+    ctx: Arc<Context>,
+    store: Store<R::Object>,
+    queue: Queue,
+    seen: Mutex<Seen>,
+}
+
+impl<R: Reconciler> Driver<R> {
+    /// One object's turn, from the queue back into it.
+    async fn turn(&self, key: Key) {
+        let Some(entry) = self.store.get(&key) else {
+            self.with_seen(|seen| {
+                seen.backoff.reset(&key);
+                seen.input.remove(&key);
+            });
+            self.queue.done(&key);
+            return;
+        };
+        self.note_input(&key, &entry);
+        let started = Instant::now();
+        let result = self.guarded(&entry).await;
+        let outcome = outcome(&result);
+        self.ctx.metrics.reconciled(R::KIND, outcome, started.elapsed());
+        match result {
+            Ok(Action::AwaitChange) => self.succeeded(&key, None),
+            Ok(Action::After(wait)) => self.succeeded(&key, Some(wait)),
+            Ok(Action::Retry(pace)) => self.failed(&key, pace),
+            Err(error) => {
+                let (namespace, name) = (&key.namespace, &key.name);
+                if matches!(error, Error::Conflict { .. } | Error::Gone { .. }) {
+                    debug!(kind = R::KIND, namespace, name, error = chain(&error), "Pass met a change");
+                } else {
+                    warn!(kind = R::KIND, namespace, name, error = chain(&error), "Pass failed");
+                }
+                self.failed(&key, error.pace());
+            }
+        }
+        self.queue.done(&key);
+    }
+
+    /// The pass itself, within its deadline, its panics caught.
+    async fn guarded(&self, entry: &Entry<R::Object>) -> Result<Action, Error> {
+        let object = match entry {
+            Entry::Object(object) => object.clone(),
+            Entry::Broken(broken) => return self.report_broken(entry, &broken.error).await,
+        };
+        let pass = AssertUnwindSafe(self.reconciler.reconcile(&self.ctx, object)).catch_unwind();
+        match timeout(R::DEADLINE, pass).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(Error::Panic(panic_text(&*panic).to_owned())),
+            Err(_) => Err(Error::Deadline(R::DEADLINE)),
+        }
+    }
+
+    async fn report_broken(&self, entry: &Entry<R::Object>, error: &str) -> Result<Action, Error> {
+        let message = format!("the object cannot be read: {error}; correct it, or delete it");
+        let generation = entry.meta().generation.unwrap_or_default();
+        let facts = conditions::summary(Progress::Stalled, INVALID_SPEC, &message);
+        let conditions = conditions::build(&[], facts, generation, self.ctx.now());
+        apply::broken_status(&self.ctx, entry, R::MANAGER, &conditions).await?;
+        Ok(Action::AwaitChange)
+    }
+
+    /// A new spec or a new object has a clean slate.
+    fn note_input(&self, key: &Key, entry: &Entry<R::Object>) {
+        let input = (entry.meta().uid.clone(), entry.meta().generation);
+        self.with_seen(|seen| {
+            if seen.input.get(key) != Some(&input) {
+                seen.backoff.reset(key);
+                seen.input.insert(key.clone(), input);
+            }
+        });
+    }
+
+    fn succeeded(&self, key: &Key, again: Option<Duration>) {
+        self.with_seen(|seen| seen.backoff.reset(key));
+        if let Some(wait) = again {
+            self.queue.add_after(key.clone(), wait);
+        }
+    }
+
+    fn failed(&self, key: &Key, pace: Pace) {
+        let wait = self.with_seen(|seen| seen.backoff.failed(key, pace, Instant::now(), rand::random()));
+        debug!(kind = R::KIND, namespace = key.namespace, name = key.name, ?wait, "Will try again");
+        self.queue.add_after(key.clone(), wait);
+    }
+
+    fn with_seen<T>(&self, act: impl FnOnce(&mut Seen) -> T) -> T {
+        act(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+const fn outcome(result: &Result<Action, Error>) -> &'static str {
+    match result {
+        Ok(Action::AwaitChange | Action::After(_)) => "ok",
+        Ok(Action::Retry(_)) => "waiting",
+        Err(error) => error.label(),
+    }
+}
+
+/// Reads the generation of an object; the API server always sets it.
+#[must_use]
+pub fn generation<K: ResourceExt>(object: &K) -> i64 {
+    object.meta().generation.unwrap_or_default()
+}

@@ -1,0 +1,184 @@
+//! What is counted. Labels are few and bounded: kinds, operations, outcomes; never an object's name.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindOutcome {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindReason {
+    kind: &'static str,
+    reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationOutcome {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 16))
+}
+
+/// Every metric of the operator.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<KindOutcome, Counter>,
+    reconcile_seconds: Histograms<Kind>,
+    queue_depth: Family<Kind, Gauge>,
+    objects: Family<KindReason, Gauge>,
+    watch_failures: Family<Kind, Counter>,
+    status_writes: Family<Kind, Counter>,
+    events: Family<KindReason, Counter>,
+    admin_calls: Family<OperationOutcome, Counter>,
+    admin_items: Family<OperationOutcome, Counter>,
+    admin_seconds: Histograms<Operation>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("ottla");
+        let reconciles = Family::default();
+        registry.register("reconciles", "Passes over objects, by how they ended", reconciles.clone());
+        let reconcile_seconds = Histograms::new_with_constructor(seconds);
+        registry.register("reconcile_duration_seconds", "How long passes took", reconcile_seconds.clone());
+        let queue_depth = Family::default();
+        registry.register("queue_depth", "Objects that wait for their turn", queue_depth.clone());
+        let objects = Family::default();
+        registry.register("objects", "Objects, by the reason of their Ready condition", objects.clone());
+        let watch_failures = Family::default();
+        registry.register("watch_failures", "Watches that failed and were set up again", watch_failures.clone());
+        let status_writes = Family::default();
+        registry.register("status_writes", "Statuses written", status_writes.clone());
+        let events = Family::default();
+        registry.register("events", "Events published", events.clone());
+        let admin_calls = Family::default();
+        registry.register("admin_calls", "Calls to Kafka's admin port, by how they ended", admin_calls.clone());
+        let admin_items = Family::default();
+        registry.register("admin_items", "Items within batch calls, by how each ended", admin_items.clone());
+        let admin_seconds = Histograms::new_with_constructor(seconds);
+        registry.register("admin_call_duration_seconds", "How long calls to Kafka took", admin_seconds.clone());
+        Self {
+            registry,
+            reconciles,
+            reconcile_seconds,
+            queue_depth,
+            objects,
+            watch_failures,
+            status_writes,
+            events,
+            admin_calls,
+            admin_items,
+            admin_seconds,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts one pass over an object.
+    pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.reconciles.get_or_create(&KindOutcome { kind, outcome }).inc();
+        self.reconcile_seconds.get_or_create(&Kind { kind: kind.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// Takes in how many objects of a kind wait.
+    pub fn queue_depth(&self, kind: &'static str, depth: usize) {
+        let gauge = self.queue_depth.get_or_create(&Kind { kind: kind.to_owned() });
+        gauge.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// Takes in that an object's Ready reason changed; `None` stands for an object that is not there.
+    pub fn object_moved(&self, kind: &'static str, from: Option<&str>, to: Option<&str>) {
+        if from == to {
+            return;
+        }
+        let gauge = |reason: &str| {
+            self.objects.get_or_create_owned(&KindReason { kind, reason: reason.to_owned() })
+        };
+        if let Some(from) = from {
+            gauge(from).dec();
+        }
+        if let Some(to) = to {
+            gauge(to).inc();
+        }
+    }
+
+    /// Counts a failed watch.
+    pub fn watch_failed(&self, kind: &str) {
+        self.watch_failures.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+    }
+
+    /// Counts a written status.
+    pub fn status_written(&self, kind: &str) {
+        self.status_writes.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+    }
+
+    /// Counts a published event.
+    pub fn event_published(&self, kind: &'static str, reason: &str) {
+        self.events.get_or_create(&KindReason { kind, reason: reason.to_owned() }).inc();
+    }
+
+    /// Counts one call to Kafka.
+    pub fn admin_called(&self, operation: &'static str, outcome: &'static str, took: Duration) {
+        self.admin_calls.get_or_create(&OperationOutcome { operation, outcome }).inc();
+        self.admin_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+    }
+
+    /// Counts one item of a batch call to Kafka.
+    pub fn admin_item(&self, operation: &'static str, outcome: &'static str) {
+        self.admin_items.get_or_create(&OperationOutcome { operation, outcome }).inc();
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_prefix_and_unit() {
+        let metrics = Metrics::default();
+        metrics.reconciled("KafkaTopic", "ok", Duration::from_millis(3));
+        metrics.admin_called("create_topics", "ok", Duration::from_millis(3));
+        metrics.object_moved("KafkaTopic", None, Some("Ready"));
+        let text = metrics.encode().unwrap();
+        for line in [
+            "ottla_reconciles_total{kind=\"KafkaTopic\",outcome=\"ok\"} 1",
+            "ottla_admin_calls_total{operation=\"create_topics\",outcome=\"ok\"} 1",
+            "ottla_objects{kind=\"KafkaTopic\",reason=\"Ready\"} 1",
+            "ottla_reconcile_duration_seconds_count{kind=\"KafkaTopic\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

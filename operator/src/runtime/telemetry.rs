@@ -1,0 +1,34 @@
+//! Logs: JSON for machines, text for people. A level means: error, somebody must look; warn, something failed and is
+//! tried again; info, something was changed; debug, why.
+
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+
+use super::config::LogFormat;
+
+/// Starts logging to standard output, and has panics logged like anything else. `filter` is in the syntax of
+/// `RUST_LOG`.
+pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let started = match format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Text => builder.compact().try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("could not start logging: {error}"))?;
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        error!(location, panic = panic_text(panic.payload()), "Panicked");
+    }));
+    Ok(())
+}
+
+/// The text of a panic.
+#[must_use]
+pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

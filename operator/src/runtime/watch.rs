@@ -1,0 +1,118 @@
+//! Feeds a store from the API server. One watch for the cluster, or one for each namespace; an object that cannot be
+//! read harms only itself. Ends only when told to.
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube::core::DeserializeGuard;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tracing::{debug, warn};
+
+use super::error::chain;
+use super::key::Key;
+use super::metrics::Metrics;
+use super::store::{Broken, Entry, Store};
+
+/// How long the API server keeps one watch open. A dead link is noticed a little later than this.
+const WATCH_SECONDS: u32 = 120;
+
+/// Which objects a watch sees.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// One namespace; none is every namespace.
+    pub namespace: Option<String>,
+    /// A label selector; none is every object.
+    pub labels: Option<String>,
+}
+
+/// An object kind that can be watched.
+pub trait Watched:
+    Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Watched for K where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Watches one scope for ever. [`Store::expect_watch`] must have been called for it.
+pub async fn watch<K: Watched>(client: Client, scope: Scope, store: Store<K>, metrics: Arc<Metrics>) {
+    let api: Api<DeserializeGuard<K>> = match &scope.namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
+    if let Some(labels) = &scope.labels {
+        config = config.labels(labels);
+    }
+    let kind = K::kind(&());
+    let mut events = pin!(watcher(api, config).default_backoff());
+    let mut listed = HashSet::new();
+    let mut first = true;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::InitApply(object)) => {
+                let (key, entry) = read(object);
+                listed.insert(key.clone());
+                store.observe(&key, entry);
+            }
+            Ok(watcher::Event::InitDone) => {
+                store.retain(scope.namespace.as_deref(), &listed);
+                listed = HashSet::new();
+                debug!(kind = %kind, namespace = scope.namespace.as_deref(), "Listed objects");
+                if std::mem::take(&mut first) {
+                    store.watch_synced();
+                }
+            }
+            Ok(watcher::Event::Apply(object)) => {
+                let (key, entry) = read(object);
+                store.observe(&key, entry);
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                let (key, entry) = read(object);
+                store.forget(&key, entry.meta().uid.as_deref());
+            }
+            Err(error) => {
+                metrics.watch_failed(&kind);
+                warn!(kind = %kind, error = chain(&error), "Watch failed, will be set up again");
+            }
+        }
+    }
+}
+
+fn read<K: Watched>(DeserializeGuard(object): DeserializeGuard<K>) -> (Key, Entry<K>) {
+    match object {
+        Ok(mut object) => {
+            // Half of an object's size, and nobody reads it.
+            object.meta_mut().managed_fields = None;
+            (Key::of(&object), Entry::Object(Arc::new(object)))
+        }
+        Err(invalid) => {
+            let mut metadata = invalid.metadata;
+            metadata.managed_fields = None;
+            let key = Key::new(
+                metadata.namespace.clone().unwrap_or_default(),
+                metadata.name.clone().unwrap_or_default(),
+            );
+            (key, Entry::Broken(Arc::new(Broken { metadata, error: invalid.error })))
+        }
+    }
+}
