@@ -44,6 +44,8 @@ pub(crate) struct Image {
     pub(crate) repository: String,
     /// Hash of the contents.
     pub(crate) tag: String,
+    /// The binary that is in it.
+    pub(crate) binary: PathBuf,
     /// The archive it is loaded from.
     archive: PathBuf,
     /// Bytes of its layer.
@@ -142,6 +144,7 @@ fn assemble(repository: &str, binary: &Path) -> Result<Image> {
     Ok(Image {
         repository: repository.to_owned(),
         tag,
+        binary: binary.to_owned(),
         archive,
         size,
     })
