@@ -1,0 +1,312 @@
+use rstest::rstest;
+
+use super::*;
+use crate::ids::{Incarnation, RunId, Share, Uid};
+use crate::report::{
+    Closing, ConsumerState, EvidenceKind, PartitionSnapshot, Process, Segment, SentIncarnation, SentStream,
+    StreamSnapshot,
+};
+
+const RUN: RunId = RunId {
+    uid: Uid([7; 16]),
+    run: 1,
+};
+const A: Incarnation = Incarnation(0xa);
+const B: Incarnation = Incarnation(0xb);
+
+/// One bounded run of one share, two partitions with ten records each, read by one pod.
+struct Scene {
+    producers: Vec<(ProducerReport, bool)>,
+    consumers: Vec<ConsumerReport>,
+    expected: Vec<ExpectedRun>,
+    bounded: bool,
+    min_records: u64,
+    require: Require,
+}
+
+fn stream(incarnation: Incarnation, closing: Option<Closing>) -> StreamSnapshot {
+    let share = Share { index: 0, of: 1 };
+    StreamSnapshot {
+        run: RUN,
+        incarnation,
+        share,
+        next: 10,
+        pending: 0,
+        closing,
+    }
+}
+
+const DONE: Option<Closing> = Some(Closing {
+    share_done: true,
+    streams: 2,
+});
+
+fn snapshot(partition: i32) -> PartitionSnapshot {
+    PartitionSnapshot {
+        partition,
+        position: 11,
+        counters: Counters {
+            received: 10,
+            ..Counters::default()
+        },
+        streams: vec![stream(A, DONE)],
+        complete: true,
+        ..PartitionSnapshot::default()
+    }
+}
+
+fn sent(id: Incarnation, closed: bool) -> SentIncarnation {
+    let streams = [0, 1]
+        .map(|partition| SentStream {
+            partition,
+            last_sequence: 9,
+        })
+        .to_vec();
+    SentIncarnation {
+        id,
+        closed,
+        share_done: closed,
+        streams,
+    }
+}
+
+fn pass() -> Scene {
+    let producer = ProducerReport {
+        run: RUN,
+        incarnations: vec![sent(A, true)],
+        ..ProducerReport::default()
+    };
+    let consumer = ConsumerReport {
+        process: Process {
+            pod: "one".to_owned(),
+            start: Incarnation(1),
+        },
+        state: ConsumerState::Complete,
+        partition_count: 2,
+        delivered: 20,
+        partitions: vec![snapshot(0), snapshot(1)],
+        segments: [0, 1]
+            .map(|partition| Segment {
+                partition,
+                from: 0,
+                to: 11,
+                records: 10,
+            })
+            .to_vec(),
+        ..ConsumerReport::default()
+    };
+    Scene {
+        producers: vec![(producer, true)],
+        consumers: vec![consumer],
+        expected: vec![ExpectedRun { id: RUN, shares: 1 }],
+        bounded: true,
+        min_records: 0,
+        require: Require::default(),
+    }
+}
+
+impl Scene {
+    fn judge(&self) -> Verdict {
+        let producers: Vec<_> = self
+            .producers
+            .iter()
+            .map(|(report, gone)| ProducerFacts { report, gone: *gone })
+            .collect();
+        let consumers: Vec<_> = self.consumers.iter().collect();
+        judge(&Facts {
+            producers: &producers,
+            expected: &self.expected,
+            consumers: &consumers,
+            bounded: self.bounded,
+            min_records: self.min_records,
+            require: self.require,
+        })
+    }
+
+    fn partition(&mut self, index: usize) -> &mut PartitionSnapshot {
+        &mut self.consumers[0].partitions[index]
+    }
+}
+
+#[test]
+fn all_read_once_passes() {
+    let verdict = pass().judge();
+    assert_eq!(verdict.reason, Reason::Pass, "{}", verdict.message);
+    assert_eq!((verdict.counts.received, verdict.counts.redelivered), (20, 0));
+    let coverage = Coverage {
+        expected_streams: 2,
+        closed_streams: 2,
+        expected_records: 20,
+    };
+    assert_eq!(verdict.coverage, coverage);
+}
+
+type Change = fn(&mut Scene);
+
+#[rstest]
+#[case::lost(Reason::Lost, |s: &mut Scene| s.partition(0).counters.lost = 1)]
+#[case::lost_before_duplicated(Reason::Lost, |s: &mut Scene| {
+    s.partition(0).counters.duplicated = 3;
+    s.partition(1).counters.lost = 1;
+})]
+#[case::lost_though_unclosed(Reason::Lost, |s: &mut Scene| {
+    s.partition(0).counters.lost = 1;
+    s.producers[0].0.incarnations[0].closed = false;
+    s.partition(0).streams[0].closing = None;
+})]
+#[case::allowed_loss(Reason::Pass, |s: &mut Scene| {
+    s.partition(0).counters.lost = 2;
+    s.require.lost = 2;
+})]
+#[case::duplicated(Reason::Duplicated, |s: &mut Scene| s.partition(1).counters.duplicated = 1)]
+#[case::reordered(Reason::Reordered, |s: &mut Scene| s.partition(1).counters.reordered = 1)]
+#[case::misrouted(Reason::Misrouted, |s: &mut Scene| s.partition(1).counters.misrouted = 1)]
+#[case::redelivered_is_not_judged(Reason::Pass, |s: &mut Scene| s.partition(1).counters.redelivered = 9)]
+#[case::foreign_is_not_judged(Reason::Pass, |s: &mut Scene| s.partition(1).counters.foreign = 9)]
+#[case::nothing_known(Reason::NoEvidence, |s: &mut Scene| {
+    s.producers.clear();
+    s.expected.clear();
+    for partition in &mut s.consumers[0].partitions {
+        *partition = PartitionSnapshot { partition: partition.partition, complete: true, ..Default::default() };
+    }
+})]
+#[case::nothing_reported_at_all(Reason::NoEvidence, |s: &mut Scene| {
+    s.producers.clear();
+    s.consumers.clear();
+})]
+#[case::sent_but_nothing_read(Reason::Pending, |s: &mut Scene| s.consumers.clear())]
+#[case::never_closed_by_the_dead(Reason::UnclosedIncarnation, |s: &mut Scene| {
+    s.producers[0].0.incarnations[0].closed = false;
+    s.partition(0).streams[0].closing = None;
+    s.partition(1).streams[0].closing = None;
+})]
+#[case::not_yet_closed_by_the_living(Reason::Pending, |s: &mut Scene| {
+    s.producers[0].1 = false;
+    s.producers[0].0.incarnations[0].closed = false;
+    s.partition(0).streams[0].closing = None;
+    s.partition(1).streams[0].closing = None;
+})]
+#[case::closed_though_it_could_not_say_so(Reason::Pass, |s: &mut Scene| s.producers[0].0.incarnations[0].closed = false)]
+#[case::a_successor_did_the_share_of_one_nobody_reported(Reason::UnclosedIncarnation, |s: &mut Scene| {
+    s.partition(0).streams.push(stream(B, None));
+})]
+#[case::a_predecessor_that_closed(Reason::Pass, |s: &mut Scene| {
+    s.partition(0).streams.push(stream(B, Some(Closing { share_done: false, streams: 1 })));
+})]
+#[case::one_closing_not_read(Reason::Pending, |s: &mut Scene| s.partition(1).streams[0].closing = None)]
+#[case::a_stream_never_met(Reason::Pending, |s: &mut Scene| s.partition(1).streams.clear())]
+#[case::a_stream_nobody_reported_is_missing(Reason::Pending, |s: &mut Scene| {
+    s.producers.clear();
+    s.partition(1).streams.clear();
+})]
+#[case::another_share_not_done(Reason::Pending, |s: &mut Scene| s.expected[0].shares = 2)]
+#[case::another_run_not_done(Reason::Pending, |s: &mut Scene| {
+    s.expected.push(ExpectedRun { id: RunId { run: 2, ..RUN }, shares: 1 });
+})]
+#[case::end_not_passed(Reason::Pending, |s: &mut Scene| s.partition(1).complete = false)]
+#[case::a_partition_nobody_read(Reason::Pending, |s: &mut Scene| s.consumers[0].partition_count = 3)]
+#[case::fate_unknown(Reason::Pending, |s: &mut Scene| s.partition(1).streams[0].pending = 1)]
+#[case::too_few(Reason::Pending, |s: &mut Scene| s.min_records = 21)]
+#[case::forgotten(Reason::Approximate, |s: &mut Scene| s.partition(0).approximate = true)]
+#[case::expired(Reason::Approximate, |s: &mut Scene| s.partition(0).counters.expired = 1)]
+#[case::only_totals(Reason::Approximate, |s: &mut Scene| {
+    s.consumers[0].totals = Some(Counters { received: 20, ..Counters::default() });
+    s.consumers[0].partitions.clear();
+})]
+#[case::endless_needs_no_closing(Reason::Pass, |s: &mut Scene| {
+    s.bounded = false;
+    s.expected.clear();
+    s.producers[0] = (ProducerReport { incarnations: vec![sent(A, false)], ..Default::default() }, false);
+    for partition in 0..2 {
+        s.partition(partition).streams[0] =
+            StreamSnapshot { share: Share::default(), ..stream(A, None) };
+        s.partition(partition).complete = false;
+    }
+})]
+#[case::endless_too_few(Reason::Pending, |s: &mut Scene| {
+    s.bounded = false;
+    s.min_records = 21;
+})]
+#[case::endless_unread_partition(Reason::Pending, |s: &mut Scene| {
+    s.bounded = false;
+    s.consumers[0].partitions.pop();
+})]
+fn the_reason_follows_the_facts(#[case] reason: Reason, #[case] change: Change) {
+    let mut scene = pass();
+    change(&mut scene);
+    let verdict = scene.judge();
+    assert_eq!(verdict.reason, reason, "{}", verdict.message);
+    scene.producers.reverse();
+    scene.consumers.reverse();
+    assert_eq!(scene.judge(), verdict);
+}
+
+#[test]
+fn a_partition_that_moved_is_counted_once() {
+    let mut scene = pass();
+    // It read on after its last commit and was killed: another pod read the same again and went on.
+    let mut killed = snapshot(0);
+    (killed.position, killed.counters.received, killed.complete) = (8, 8, false);
+    killed.streams[0].closing = None;
+    scene.consumers.push(ConsumerReport {
+        process: Process {
+            pod: "two".to_owned(),
+            start: Incarnation(2),
+        },
+        partitions: vec![killed],
+        segments: vec![Segment {
+            partition: 0,
+            from: 0,
+            to: 8,
+            records: 8,
+        }],
+        ..ConsumerReport::default()
+    });
+    scene.consumers[0].segments[0] = Segment {
+        partition: 0,
+        from: 5,
+        to: 11,
+        records: 5,
+    };
+    let verdict = scene.judge();
+    assert_eq!(verdict.reason, Reason::Pass, "{}", verdict.message);
+    assert_eq!(verdict.counts.received, 20);
+    assert_eq!(
+        verdict.counts.redelivered, 2,
+        "3 offsets overlap, and one of the segment's 6 holds no record"
+    );
+}
+
+#[test]
+fn two_reports_of_one_process_redeliver_nothing() {
+    let mut scene = pass();
+    let older = scene.consumers[0].clone();
+    scene.consumers.push(older);
+    assert_eq!(scene.judge().counts.redelivered, 0);
+}
+
+#[test]
+fn the_message_names_the_first_offender() {
+    let mut scene = pass();
+    let snapshot = scene.partition(1);
+    (snapshot.counters.lost, snapshot.counters.duplicated) = (1, 1);
+    let evidence = |kind, sequence| Evidence {
+        kind,
+        partition: 1,
+        sequence,
+        offset: 11,
+        incarnation: Some(A),
+    };
+    snapshot.evidence = vec![
+        evidence(EvidenceKind::Duplicated, Some(3)),
+        evidence(EvidenceKind::Lost, Some(4)),
+    ];
+    let verdict = scene.judge();
+    assert_eq!(
+        verdict.message,
+        "1 lost, 1 duplicated; the first: partition 1, sequence 4 of incarnation 000000000000000a, certain at \
+         offset 11"
+    );
+    assert_eq!(verdict.evidence[0].kind, EvidenceKind::Lost);
+    assert_eq!(verdict.evidence.len(), 2);
+}
