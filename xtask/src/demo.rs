@@ -31,8 +31,8 @@ pub(crate) struct Args {}
 
 /// Runs the subcommand.
 pub(crate) fn run(_args: &Args) -> Result<()> {
-    let table = ensure().inspect_err(|_| diagnose::explain())?;
-    ui::result(&format!("\n{table}\n"));
+    let up = ensure().inspect_err(|_| diagnose::explain())?;
+    ui::result(&format!("\n{}\n", up.table));
     ui::result("Next:");
     ui::result(&format!(
         "  export KUBECONFIG={} PATH={}:$PATH",
@@ -46,8 +46,16 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Brings everything up, and answers the table once the quickstart's verdict is Pass.
-pub(crate) fn ensure() -> Result<String> {
+/// What the demo leaves running.
+pub(crate) struct Up {
+    /// The table of verdicts.
+    pub(crate) table: String,
+    /// The images that the operator runs from.
+    pub(crate) images: Images,
+}
+
+/// Brings everything up, and answers once the quickstart's verdict is Pass.
+pub(crate) fn ensure() -> Result<Up> {
     rig::up()?;
     ui::heading("Operator");
     let images = images::ensure()?;
@@ -67,7 +75,8 @@ pub(crate) fn ensure() -> Result<String> {
     })?;
     let producers = list("kafkaproducers")?;
     let consumers = list("kafkaconsumers")?;
-    Ok(table::render(&table::rows(&producers, &consumers)))
+    let table = table::render(&table::rows(&producers, &consumers));
+    Ok(Up { table, images })
 }
 
 /// Installs or upgrades the operator, and waits until its pod is ready.

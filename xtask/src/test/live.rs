@@ -6,49 +6,96 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 use super::{Tally, cargo_test, suite, suite_with};
 use crate::cmd::Cmd;
-use crate::kubectl::{self, kubectl};
+use crate::images::Images;
+use crate::kafka::{self, Spec};
+use crate::kubectl::kubectl;
 use crate::{demo, diagnose, paths, ui};
 
 /// The label of the namespaces that e2e tests make.
 const LABEL: &str = "ottla.dev/e2e=true";
-/// Where tests on the host reach the demo's broker.
-const BOOTSTRAP: &str = "127.0.0.1:30094";
+/// Where the throw-away broker runs, for tests that break one.
+const SPARE: &str = "ottla-test-kafka";
+/// e2e tests at the same time: the node has few cores, and each asks for a pod or a JVM.
+const THREADS: &str = "--test-threads=4";
 
-/// Runs the live tests, or those whose name contains `filter`.
+/// Runs the live tests, or the e2e tests whose name contains `filter`.
 pub(super) fn run(tally: &mut Tally, filter: Option<&str>) -> Result<()> {
-    let table = demo::ensure().inspect_err(|_| diagnose::explain())?;
+    let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
     ui::step("remove what earlier tests left", |_| sweep())?;
-    let password = password()?;
-    let live = |command: Cmd| live(command, &password);
+    let spare = Spec::throw_away(SPARE, kafka::NEWEST);
+    kafka::deploy(&spare)?;
+    let shared = Live::new(
+        kafka::NAMESPACE,
+        &format!("127.0.0.1:{}", kafka::NODE_PORT),
+        &up.images,
+    )?;
+    let newest = Live::new(SPARE, &spare.bootstrap(), &up.images)?;
     if filter.is_none() {
+        tally.check(
+            "Kafka's outward face",
+            ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
+        );
+        let all = cargo_test(&["--workspace", "--exclude", "ottla-e2e"]);
+        suite("unit, contract and client tests", tally, shared.environment(all))?;
+        let contract = cargo_test(&["-p", "ottla-kafka", "--tests"]);
         suite(
-            "unit, contract and client tests",
+            &format!("contract tests on Kafka {}", kafka::NEWEST),
             tally,
-            live(cargo_test(&["--workspace", "--exclude", "ottla-e2e"])),
+            newest.environment(contract),
         )?;
     }
     ui::heading("As a user");
-    let args: Vec<&str> = filter.into_iter().chain(["--test-threads=4"]).collect();
-    suite_with("e2e tests", tally, live(cargo_test(&["-p", "ottla-e2e"])), &args)?;
+    let args: Vec<&str> = filter.into_iter().chain([THREADS]).collect();
+    suite_with(
+        "e2e tests",
+        tally,
+        shared.environment(cargo_test(&["-p", "ottla-e2e"])),
+        &args,
+    )?;
+    kafka::remove(SPARE)?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(
-        table == after,
-        "the tests changed the demo's table; before:\n{table}\nafter:\n{after}"
+        up.table == after.table,
+        "the tests changed the demo's table; before:\n{}\nafter:\n{}",
+        up.table,
+        after.table
     );
     Ok(())
 }
 
 /// What live tests read from their environment.
-fn live(command: Cmd, password: &str) -> Cmd {
-    command
-        .env("KUBECONFIG", paths::kubeconfig())
-        .env("OTTLA_TEST_TOOLS", paths::bin())
-        .env("OTTLA_TEST_BOOTSTRAP", BOOTSTRAP)
-        .env("OTTLA_TEST_SASL", format!("ScramSha512:user1:{password}"))
+struct Live {
+    bootstrap: String,
+    sasl: String,
+    binaries: String,
+}
+
+impl Live {
+    /// Tests against the broker of that namespace.
+    fn new(namespace: &str, bootstrap: &str, images: &Images) -> Result<Self> {
+        Ok(Self {
+            bootstrap: bootstrap.to_owned(),
+            sasl: format!("ScramSha512:user1:{}", kafka::password(namespace)?),
+            binaries: format!(
+                "{}:{}",
+                images.operator.binary.display(),
+                images.workload.binary.display()
+            ),
+        })
+    }
+
+    fn environment(&self, command: Cmd) -> Cmd {
+        command
+            .env("KUBECONFIG", paths::kubeconfig())
+            .env("OTTLA_TEST_TOOLS", paths::bin())
+            .env("OTTLA_TEST_BOOTSTRAP", &self.bootstrap)
+            .env("OTTLA_TEST_SASL", &self.sasl)
+            .env("OTTLA_TEST_BINARIES", &self.binaries)
+            .env("OTTLA_TEST_SPARE_KAFKA", SPARE)
+    }
 }
 
 /// Removes the namespaces of earlier runs.
@@ -57,24 +104,4 @@ fn sweep() -> Result<()> {
         .args(["delete", "namespaces", "-l", LABEL, "--wait=true"])
         .deadline(Duration::from_secs(180))
         .run()
-}
-
-/// The password of `user1`.
-fn password() -> Result<String> {
-    let path = "-o=go-template={{index .data \"client-passwords\" | base64decode}}";
-    let list = kubectl()
-        .args(["-n", "kafka", "get", "secret", "kafka-user-passwords", path])
-        .output()?;
-    let first = list.split(',').next().unwrap_or_default().trim().to_owned();
-    ensure!(
-        !first.is_empty(),
-        "Secret kafka/kafka-user-passwords has no client password"
-    );
-    Ok(first)
-}
-
-/// Whether an object is still there.
-#[allow(dead_code, reason = "used by the throw-away broker")]
-fn exists(args: &[&str]) -> Result<bool> {
-    Ok(kubectl::get(args)?.is_some_and(|found: Value| !found.is_null()))
 }
