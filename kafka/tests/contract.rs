@@ -5,6 +5,12 @@ mod suite;
 use std::sync::Arc;
 
 use ottla_kafka::client::KafkaAdmin;
+use ottla_kafka::fake::FakeKafka;
+
+#[tokio::test]
+async fn fake() {
+    suite::run(Arc::new(FakeKafka::new())).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_broker() {
