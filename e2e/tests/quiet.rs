@@ -72,9 +72,8 @@ async fn versions(live: &Live) -> Result<BTreeMap<String, String>> {
 
 async fn metadata_records(broker: &Broker) -> Result<usize> {
     // The controller appends a no-op by itself twice a second; clients that start get blocks of producer ids.
-    let command = "d=$(sed -n 's/^log.dirs\\?=//p' /opt/bitnami/kafka/config/server.properties | head -1); \
-        kafka-dump-log.sh --cluster-metadata-decoder --files \
-        $(ls $d/__cluster_metadata-0/*.log | paste -sd,) | grep '\"type\":' | \
+    let command = "kafka-dump-log.sh --cluster-metadata-decoder --files \
+        $(ls /bitnami/kafka/data/__cluster_metadata-0/*.log | paste -sd,) | grep '\"type\":' | \
         grep -cvE '\"type\":\"(NO_OP_RECORD|PRODUCER_IDS_RECORD|BROKER_REGISTRATION_CHANGE_RECORD)\"' || true";
     let count: usize = broker.tool(command).await?.trim().parse()?;
     ensure!(
