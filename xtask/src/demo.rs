@@ -94,7 +94,7 @@ fn install(images: &Images) -> Result<()> {
         .arg(paths::repo().join("charts/ottla"))
         .args(["--namespace", SYSTEM])
         .args(values(images))
-        .args(["--wait", "--timeout", "150s"])
+        .args(["--history-max", "3", "--wait", "--timeout", "150s"])
         .deadline(Duration::from_secs(200))
         .run()
 }

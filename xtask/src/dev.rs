@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let kubeconfig = write_kubeconfig(work.path())?;
     scale(0)?;
     ui::note("Ctrl-C ends it; `cargo xtask demo` brings the Deployment back");
-    let outcome = operator(&binary, &resolver, args)
+    let outcome = operator(&node_pid()?, &binary, &resolver, args)
         .env("KUBECONFIG", &kubeconfig)
         .env("OTTLA_WORKLOAD_IMAGE", images.workload.reference())
         .run();
@@ -50,8 +50,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// The operator's process, seen from inside the node's network.
-fn operator(binary: &Path, resolver: &Path, args: &Args) -> Cmd {
-    let node = format!("--net=/proc/{}/ns/net", node_pid().unwrap_or_default());
+fn operator(pid: &str, binary: &Path, resolver: &Path, args: &Args) -> Cmd {
+    let node = format!("--net=/proc/{pid}/ns/net");
     Cmd::new("unshare")
         .args(["--mount", "--propagation", "private", "sh", "-c", LAUNCH, "sh"])
         .arg(resolver)

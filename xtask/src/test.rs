@@ -104,6 +104,10 @@ fn suite(name: &str, tally: &mut Tally, command: Cmd) -> Result<()> {
 fn suite_with(name: &str, tally: &mut Tally, command: Cmd, binary_args: &[&str]) -> Result<()> {
     let log = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let outcome = ui::step(name, |step| {
+        step.say(&format!(
+            "its output goes to {}",
+            paths::logs().join(format!("{log}.log")).display()
+        ));
         let finished = command
             .args(["--", "--show-output"])
             .args(binary_args)
@@ -112,10 +116,9 @@ fn suite_with(name: &str, tally: &mut Tally, command: Cmd, binary_args: &[&str])
         let counted = tally.add(name, &finished.stdout, &finished.stderr);
         step.say(&counted);
         if !finished.success {
-            finished
-                .stdout
-                .lines()
-                .for_each(|line| ui::heading(&format!("    | {line}")));
+            for line in failures(&finished.stdout) {
+                ui::heading(&format!("    | {line}"));
+            }
             tally.broken(name, &finished.stderr);
             bail!(
                 "{counted}; all of it: {}",
@@ -126,6 +129,16 @@ fn suite_with(name: &str, tally: &mut Tally, command: Cmd, binary_args: &[&str])
     });
     // A failing suite is counted and the next still runs: one run tells all there is to tell.
     outcome.or_else(|error| if tally.failed() > 0 { Ok(()) } else { Err(error) })
+}
+
+/// What the failing tests said; what the others said stays in the log.
+fn failures(stdout: &str) -> Vec<&str> {
+    let mut inside = false;
+    let told = stdout.lines().filter(|line| {
+        inside = (inside || *line == "failures:") && !line.starts_with("test result");
+        inside
+    });
+    told.collect()
 }
 
 /// The verdict: nothing failed, and nothing skipped that the committed list does not name.
@@ -157,7 +170,14 @@ fn unlisted<'a>(skipped: impl Iterator<Item = &'a str>, list: &str) -> Vec<&'a s
 
 #[cfg(test)]
 mod tests {
-    use super::unlisted;
+    use super::{failures, unlisted};
+
+    #[test]
+    fn only_what_failing_tests_said_is_shown() {
+        let text =
+            "test a ... ok\nsuccesses:\nhello\nfailures:\n\n---- b ----\nno\ntest result: FAILED\nmore\n";
+        assert_eq!(failures(text), ["failures:", "", "---- b ----", "no"]);
+    }
 
     #[test]
     fn only_listed_names_may_skip() {
