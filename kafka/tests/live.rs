@@ -1,0 +1,145 @@
+//! What only a real broker shows: how it refuses credentials and protocols, and that calls are fast.
+
+// The suite itself is run by `contract.rs`; here only its way to the broker is used.
+#[path = "suite/broker.rs"]
+mod broker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use ottla_kafka::admin::{Admin, NewTopic};
+use ottla_kafka::client::KafkaAdmin;
+use ottla_kafka::config::{ConnectionConfig, SaslMechanism, Secret, Security};
+use ottla_kafka::error::{ConnectCause, KafkaError, Spoken};
+
+async fn cause(config: ConnectionConfig) -> ConnectCause {
+    match KafkaAdmin::new(config).describe_cluster().await.unwrap_err() {
+        KafkaError::Unreachable { failure, .. } => failure.cause,
+        other => panic!("not a failure to connect: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused_in_the_brokers_words() {
+    let Some(config) = broker::configured("wrong_credentials_are_refused_in_the_brokers_words") else {
+        return;
+    };
+    let Security::SaslPlaintext {
+        username, password, ..
+    } = config.security.clone()
+    else {
+        eprintln!(
+            "SKIPPED wrong_credentials_are_refused_in_the_brokers_words: OTTLA_TEST_SASL names no user"
+        );
+        return;
+    };
+    for mechanism in [
+        SaslMechanism::Plain,
+        SaslMechanism::ScramSha256,
+        SaslMechanism::ScramSha512,
+    ] {
+        for username in [username.clone(), "nobody".to_owned()] {
+            let password = Secret::new("wrong".to_owned());
+            let security = Security::SaslPlaintext {
+                mechanism,
+                username: username.clone(),
+                password,
+            };
+            let found = cause(ConnectionConfig {
+                security,
+                ..config.clone()
+            })
+            .await;
+            let ConnectCause::AuthenticationFailed {
+                username: told,
+                message,
+                ..
+            } = &found
+            else {
+                panic!("{mechanism} {username}: {found:?}");
+            };
+            assert_eq!(*told, username);
+            assert!(message.to_lowercase().contains("invalid"), "{message}");
+        }
+        let security = Security::SaslPlaintext {
+            mechanism,
+            username: username.clone(),
+            password: password.clone(),
+        };
+        let good = KafkaAdmin::new(ConnectionConfig {
+            security,
+            ..config.clone()
+        });
+        good.describe_cluster().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_listener_of_another_security_protocol_is_named() {
+    let Some(mut config) = broker::configured("a_listener_of_another_security_protocol_is_named") else {
+        return;
+    };
+    config.timeouts.connect = Duration::from_secs(2);
+    let (security, expected) = match config.security {
+        Security::Plaintext => {
+            let (mechanism, username) = (SaslMechanism::Plain, "user1".to_owned());
+            let security = Security::SaslPlaintext {
+                mechanism,
+                username,
+                password: Secret::new("x".to_owned()),
+            };
+            (security, Spoken::KafkaWithoutSasl(mechanism))
+        }
+        _ => (Security::Plaintext, Spoken::KafkaWithSasl),
+    };
+    let found = cause(ConnectionConfig { security, ..config }).await;
+    assert_eq!(found, ConnectCause::WrongProtocol(expected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_single_creates_at_once_take_seconds() {
+    let Some(config) = broker::configured("a_thousand_single_creates_at_once_take_seconds") else {
+        return;
+    };
+    let client = KafkaAdmin::new(config);
+    let run = uuid::Uuid::new_v4().simple().to_string();
+    let topic = |index: usize| NewTopic {
+        name: format!("live-{run}-{index}").parse().unwrap(),
+        partitions: Some(1_i32.try_into().unwrap()),
+        replication_factor: Some(1_i32.try_into().unwrap()),
+        config: BTreeMap::new(),
+    };
+    let mut lone = Vec::new();
+    let mut ids = BTreeSet::new();
+    for index in 1_000..1_010 {
+        let start = Instant::now();
+        let created = client
+            .create_topics(vec![topic(index)])
+            .await
+            .pop_first()
+            .unwrap()
+            .1
+            .unwrap();
+        lone.push(start.elapsed());
+        ids.insert(created.id);
+    }
+    let start = Instant::now();
+    let answers =
+        futures::future::join_all((0..1_000).map(|index| client.create_topics(vec![topic(index)]))).await;
+    let together = start.elapsed();
+    ids.extend(
+        answers
+            .into_iter()
+            .flatten()
+            .map(|(_, created)| created.unwrap().id),
+    );
+    lone.sort();
+    eprintln!(
+        "1,000 single creates at once: {together:?}; a lone create: median {:?}",
+        lone[lone.len() / 2]
+    );
+    assert_eq!(ids.len(), 1_010);
+    let deleted = client.delete_topics(ids).await;
+    assert!(deleted.values().all(Result::is_ok));
+    assert!(together < Duration::from_secs(10), "{together:?}");
+}
