@@ -1,1 +1,225 @@
-//! Kafka in the cluster.
+//! Kafka in the cluster: the shared broker in namespace `kafka`, and throw-away ones for tests that break things.
+//!
+//! Where registries can be reached the shared broker is the Bitnami chart; otherwise our own chart and image show the
+//! same outward face, which `rig/kafka/face.yaml` lists and [`check_face`] compares. Throw-away brokers are always ours.
+
+mod face;
+mod image;
+mod probe;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+pub use face::check_face;
+pub use probe::answers;
+
+use crate::cmd::Cmd;
+use crate::kubectl::{self, kubectl};
+use crate::paths;
+use crate::rig::choice::Path;
+use crate::rig::cluster;
+use crate::ui::{self, Look, Step};
+
+/// The version the Bitnami chart carries, and so the shared broker's.
+pub const VERSION: &str = "4.0.0";
+/// The newest version there is; the contract suite runs against it too.
+pub const NEWEST: &str = "4.4.0";
+/// The shared broker's namespace.
+pub const NAMESPACE: &str = "kafka";
+/// The shared broker's external listener.
+pub const NODE_PORT: u16 = 30094;
+/// The NodePort that `kind-config.yaml` maps for a throw-away broker.
+pub const SPARE_NODE_PORT: u16 = 30095;
+
+/// Where the Bitnami chart is, and the release of it that everything here was tried with.
+const CHART: &str = "oci://registry-1.docker.io/bitnamicharts/kafka";
+const CHART_VERSION: &str = "32.4.4";
+/// The Helm release, which gives every object its name.
+const RELEASE: &str = "kafka";
+
+/// How the broker's listeners protect themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// SASL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) as `user1`, without TLS.
+    SaslPlaintext,
+    /// Nothing.
+    Plaintext,
+}
+
+/// A broker of our own chart.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Its namespace; one broker each.
+    pub namespace: String,
+    /// Kafka's version.
+    pub version: String,
+    /// The NodePort of its external listener; reachable from the host where `kind-config.yaml` maps it.
+    pub node_port: u16,
+    /// How its listeners protect themselves.
+    pub security: Security,
+    /// Whether its data outlives its pod.
+    pub persistent: bool,
+    /// Broker settings over the chart's.
+    pub overrides: BTreeMap<String, String>,
+}
+
+impl Spec {
+    /// A broker that lives in memory of its pod only, on the spare NodePort, with SASL.
+    pub fn throw_away(namespace: &str, version: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            version: version.to_owned(),
+            node_port: SPARE_NODE_PORT,
+            security: Security::SaslPlaintext,
+            persistent: false,
+            overrides: BTreeMap::new(),
+        }
+    }
+
+    /// The address for tools on the host.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.node_port)
+    }
+}
+
+/// Makes sure that the shared broker runs and answers.
+pub fn ensure(path: Path) -> Result<()> {
+    secrets::ensure(NAMESPACE, true)?;
+    match path {
+        Path::Rig => {
+            let shared = Spec {
+                node_port: NODE_PORT,
+                persistent: true,
+                ..Spec::throw_away(NAMESPACE, VERSION)
+            };
+            deploy(&shared)
+        }
+        Path::Registry => ui::step("deploy Kafka (the Bitnami chart)", |step| {
+            let values = paths::repo().join("charts/values/bitnami-kafka.yaml");
+            let command =
+                helm(NAMESPACE).args(["upgrade", "--install", RELEASE, CHART, "--version", CHART_VERSION]);
+            command
+                .args(["--history-max", "2", "--values"])
+                .arg(values)
+                .deadline(Duration::from_secs(180))
+                .run()?;
+            await_broker(step, NAMESPACE, NODE_PORT)
+        }),
+    }
+}
+
+/// Deploys a broker of our own chart (or changes it to match), and waits until it answers on its external listener.
+pub fn deploy(spec: &Spec) -> Result<()> {
+    let image = image::ensure(&spec.version)?;
+    cluster::load_image(&image)?;
+    if spec.namespace != NAMESPACE {
+        cluster::namespace(&spec.namespace)?;
+        secrets::ensure(&spec.namespace, spec.security == Security::SaslPlaintext)?;
+    }
+    let Spec {
+        namespace,
+        version,
+        node_port,
+        persistent,
+        overrides,
+        ..
+    } = spec;
+    let protocol = match spec.security {
+        Security::SaslPlaintext => "SASL_PLAINTEXT",
+        Security::Plaintext => "PLAINTEXT",
+    };
+    let values = json!({
+        "image": image, "kafkaVersion": version, "protocol": protocol, "nodePort": node_port,
+        "persistence": {"enabled": persistent}, "overrideConfiguration": overrides,
+    });
+    ui::step(
+        &format!("deploy Kafka {version} in namespace {namespace}"),
+        |step| {
+            let chart = paths::repo().join("rig/kafka/chart");
+            let command = helm(namespace).args(["upgrade", "--install", RELEASE]).arg(chart);
+            command
+                .args(["--history-max", "2", "--values", "-"])
+                .stdin(values.to_string())
+                .run()?;
+            await_broker(step, namespace, *node_port)
+        },
+    )
+}
+
+/// Removes a throw-away broker with its whole namespace.
+pub fn remove(namespace: &str) -> Result<()> {
+    ui::step(
+        &format!("remove namespace {namespace} and the Kafka in it"),
+        |_| {
+            let delete = kubectl().args([
+                "delete",
+                "namespace",
+                namespace,
+                "--ignore-not-found",
+                "--timeout=120s",
+            ]);
+            delete.deadline(Duration::from_secs(130)).run()
+        },
+    )
+}
+
+/// The password of `user1` in a broker's namespace.
+pub fn password(namespace: &str) -> Result<String> {
+    let path = "-o=go-template={{index .data \"system-user-password\" | base64decode}}";
+    kubectl()
+        .args(["get", "secret", secrets::PASSWORDS, "-n", namespace, path])
+        .output()
+}
+
+/// Waits until the pod is Ready and the external listener answers a Kafka request: Ready alone comes too early, and
+/// an open port proves nothing behind a proxy.
+fn await_broker(step: &Step, namespace: &str, node_port: u16) -> Result<()> {
+    let what = format!("Kafka in namespace {namespace} to answer on 127.0.0.1:{node_port}");
+    ui::wait(step, &what, Duration::from_secs(240), || {
+        let set = kubectl::get(&["statefulset", "kafka-controller", "-n", namespace])?.unwrap_or_default();
+        let status = &set["status"];
+        if status["updateRevision"] != status["currentRevision"]
+            || set["metadata"]["generation"] != status["observedGeneration"]
+        {
+            return Ok(Look::NotYet("the StatefulSet is being rolled out".to_owned()));
+        }
+        let Some(pod) = kubectl::get(&["pod", "kafka-controller-0", "-n", namespace])? else {
+            return Ok(Look::NotYet("there is no pod kafka-controller-0".to_owned()));
+        };
+        if !cluster::is_ready(&pod) {
+            return Ok(Look::NotYet(state_of(&pod)));
+        }
+        Ok(match answers(&format!("127.0.0.1:{node_port}")) {
+            Ok(()) => Look::Ready(()),
+            Err(error) => Look::NotYet(format!("the pod is Ready, but {error:#}")),
+        })
+    })
+}
+
+/// Why a pod is not Ready, in its own words.
+fn state_of(pod: &serde_json::Value) -> String {
+    let phase = kubectl::text(pod, "/status/phase");
+    let waiting = kubectl::text(pod, "/status/containerStatuses/0/state/waiting/reason");
+    let message = pod
+        .pointer("/status/conditions")
+        .and_then(serde_json::Value::as_array)
+        .and_then(|all| {
+            all.iter()
+                .filter(|one| one["status"] != "True")
+                .find_map(|one| one["message"].as_str())
+        });
+    format!(
+        "pod kafka-controller-0 is {phase} {waiting} ({})",
+        message.unwrap_or("no message")
+    )
+}
+
+fn helm(namespace: &str) -> Cmd {
+    Cmd::new(paths::tool("helm"))
+        .env("KUBECONFIG", paths::kubeconfig())
+        .args(["--namespace", namespace])
+}

@@ -3,6 +3,11 @@
 //! This file only parses arguments and dispatches; each subcommand lives in the file of its name. xtask depends
 //! on no other crate of the workspace: it drives them through their binaries, as a user would.
 
+#![allow(
+    unreachable_pub,
+    reason = "a binary has no outside: `pub` says what a module offers its siblings"
+)]
+
 mod cache;
 mod cmd;
 mod crds;

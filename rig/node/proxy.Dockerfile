@@ -1,0 +1,4 @@
+# kube-proxy calls nft and conntrack.
+ARG BASE
+FROM ${BASE}
+COPY kube-proxy /usr/local/bin/kube-proxy

@@ -1,0 +1,3 @@
+module rig.ottla.dev/pause
+
+go 1.24.0

@@ -1,0 +1,3 @@
+module rig.ottla.dev/runc
+
+go 1.24.0

@@ -1,0 +1,114 @@
+//! Holds the live objects of the shared broker against `rig/kafka/face.yaml`, the outward face that everything of ours
+//! relies on, whichever chart made it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{NAMESPACE, NODE_PORT};
+use crate::kubectl::{self, kubectl};
+use crate::paths;
+
+/// The committed list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Face {
+    /// Objects by `kind/name`, and the expected value at each JSON pointer.
+    objects: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Keys a Secret has, whatever their values.
+    secrets: BTreeMap<String, Vec<String>>,
+    /// Scripts run in the broker's container, and the lines their output must contain.
+    broker: Vec<Asked>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Run by bash; `$1` is a file with a client configuration for `user1`.
+    run: String,
+    /// Texts the output contains.
+    says: Vec<String>,
+}
+
+/// Compares; the error lists every difference. The number is how many values were compared.
+pub fn check_face() -> Result<usize> {
+    let file = paths::repo().join("rig/kafka/face.yaml");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let face: Face = serde_saphyr::from_str(&text).context("rig/kafka/face.yaml")?;
+    let (mut compared, mut differences) = (0, Vec::new());
+    for (name, expected) in &face.objects {
+        let object = kubectl::get(&[name, "-n", NAMESPACE])?.unwrap_or_default();
+        for (pointer, wanted) in expected {
+            compared += 1;
+            let found = object.pointer(pointer).unwrap_or(&Value::Null);
+            if found != wanted {
+                differences.push(format!("{name} {pointer}: expected {wanted}, found {found}"));
+            }
+        }
+    }
+    for (name, keys) in &face.secrets {
+        let secret = kubectl::get(&["secret", name, "-n", NAMESPACE])?.unwrap_or_default();
+        for key in keys {
+            compared += 1;
+            if secret["data"][key].as_str().is_none_or(str::is_empty) {
+                differences.push(format!("Secret {name} has no key {key}"));
+            }
+        }
+    }
+    for asked in &face.broker {
+        let answer = ask(&asked.run)?;
+        for wanted in &asked.says {
+            compared += 1;
+            if !answer.contains(wanted) {
+                differences.push(format!(
+                    "`{}` did not say {wanted:?}, but: {}",
+                    asked.run,
+                    answer.trim()
+                ));
+            }
+        }
+    }
+    compared += 1;
+    if let Err(error) = super::answers(&format!("127.0.0.1:{NODE_PORT}")) {
+        differences.push(format!("{error:#}"));
+    }
+    if differences.is_empty() {
+        return Ok(compared);
+    }
+    bail!(
+        "{} of {compared} values of Kafka's outward face differ:\n    {}",
+        differences.len(),
+        differences.join("\n    ")
+    )
+}
+
+/// Runs a script in the broker's container; the password goes by standard input, never on a command line of the host.
+fn ask(script: &str) -> Result<String> {
+    let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
+    let wrapped = format!(
+        "umask 077; read -r password; file=$(mktemp); trap 'rm -f $file' EXIT\n\
+         cat >$file <<END\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\n\
+         sasl.jaas.config={module} required username=\"user1\" password=\"$password\";\nEND\n\
+         export KAFKA_HEAP_OPTS=-Xmx192m; set -- $file\n{script}"
+    );
+    let exec = kubectl().args([
+        "exec",
+        "-i",
+        "-n",
+        NAMESPACE,
+        "kafka-controller-0",
+        "-c",
+        "kafka",
+        "--",
+        "bash",
+        "-c",
+    ]);
+    let finished = exec
+        .arg(wrapped)
+        .stdin(format!("{}\n", super::password(NAMESPACE)?))
+        .finish()?;
+    Ok(finished.stdout + &finished.stderr)
+}
