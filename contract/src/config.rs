@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_misspelled_field_is_refused() {
-        let text = r#"{"type": "Plaintext", "mechanizm": "Plain"}"#;
-        assert!(serde_json::from_str::<Security>(text).is_err());
+        let text = r#"{"bootstrapServers": [], "bootstrap": [], "security": {"type": "Plaintext"}}"#;
+        assert!(serde_json::from_str::<Connection>(text).is_err());
     }
 }

@@ -66,7 +66,7 @@ pub enum Report {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Message {
+struct Words {
     message: String,
     #[serde(flatten)]
     report: Report,
@@ -84,7 +84,7 @@ impl TerminationSummary {
             Report::Consumer(report) => consumer_candidates(report),
         };
         let texts = candidates.into_iter().map(|(report, packed)| {
-            let message = Message {
+            let message = Words {
                 message: cut(&self.message),
                 report,
                 packed: BASE64.encode(packed),
@@ -107,7 +107,7 @@ impl TerminationSummary {
     /// # Errors
     /// When it is not one of ours, for example because the process was killed and left another one's words.
     pub fn from_message(text: &str) -> Result<Self, InvalidSummary> {
-        let Message {
+        let Words {
             message,
             mut report,
             packed,
