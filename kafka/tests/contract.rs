@@ -1,5 +1,12 @@
 //! One suite for whatever answers the admin port: the fake and a real broker must give the same answers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod suite;
 
 use std::sync::Arc;

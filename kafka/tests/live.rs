@@ -1,5 +1,12 @@
 //! What only a real broker shows: how it refuses credentials and protocols, and that calls are fast.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 // The suite itself is run by `contract.rs`; here only its way to the broker is used.
 #[path = "suite/broker.rs"]
 mod broker;

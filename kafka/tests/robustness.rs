@@ -1,5 +1,12 @@
 //! What a broker, a proxy or a stranger on the port may send, and that every call still ends, with a true answer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod scripted;
 
 use std::collections::BTreeMap;

@@ -18,6 +18,9 @@ const LARGEST_BATCH: usize = 2_000;
 
 type Answer<O> = Result<<O as Operation>::Output, KafkaError>;
 
+/// Who waits for each key's answer, and what they asked.
+type Callers<O> = BTreeMap<<O as Operation>::Key, (<O as Operation>::Item, Vec<oneshot::Sender<Answer<O>>>)>;
+
 #[derive(Debug)]
 struct Waiting<O: Operation> {
     item: O::Item,
@@ -72,13 +75,12 @@ impl<O: Operation> Lane<O> {
         let pool = self.pool.upgrade()?;
         let deadline = Instant::now() + pool.config().timeouts.operation;
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match queue.take().filter(|sender| !sender.is_closed()) {
-            Some(sender) => sender,
-            None => {
-                let (sender, receiver) = mpsc::unbounded_channel();
-                tokio::spawn(run(pool, receiver));
-                sender
-            }
+        let sender = if let Some(sender) = queue.take().filter(|sender| !sender.is_closed()) {
+            sender
+        } else {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            tokio::spawn(run(pool, receiver));
+            sender
         };
         let (reply, answer) = oneshot::channel();
         let sent = sender.send(Waiting {
@@ -112,7 +114,7 @@ async fn run<O: Operation>(pool: Arc<Pool>, mut queue: mpsc::UnboundedReceiver<W
 
 struct BatchOf<O: Operation> {
     items: Vec<O::Item>,
-    callers: BTreeMap<O::Key, (O::Item, Vec<oneshot::Sender<Answer<O>>>)>,
+    callers: Callers<O>,
     deadline: Option<Instant>,
 }
 
@@ -160,10 +162,7 @@ fn next_batch<O: Operation>(
     batch
 }
 
-fn deliver<O: Operation>(
-    callers: BTreeMap<O::Key, (O::Item, Vec<oneshot::Sender<Answer<O>>>)>,
-    mut answers: Answers<O>,
-) {
+fn deliver<O: Operation>(callers: Callers<O>, mut answers: Answers<O>) {
     for (key, (_, replies)) in callers {
         let answer = answers
             .remove(&key)
@@ -173,3 +172,6 @@ fn deliver<O: Operation>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -13,6 +14,9 @@ use crate::config::{ConnectionConfig, HostPort};
 use crate::error::{ConnectCause, ConnectFailure};
 use crate::types::{BrokerId, ClusterId};
 use crate::wire::{Connection, dial};
+
+/// For how long a broker that could not be reached comes last among those that may be asked.
+const AVOIDED_FOR: Duration = Duration::from_secs(30);
 
 /// What a connection is for. A broker works on one request of a connection at a time, so reads have their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +28,7 @@ pub(super) enum Purpose {
 /// A value that one task makes while others wait; those that waited share its failure too.
 #[derive(Debug)]
 struct Slot<T> {
-    made: tokio::sync::Mutex<Made<T>>,
+    state: tokio::sync::Mutex<Made<T>>,
 }
 
 #[derive(Debug)]
@@ -36,7 +40,7 @@ struct Made<T> {
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self {
-            made: tokio::sync::Mutex::new(Made {
+            state: tokio::sync::Mutex::new(Made {
                 value: None,
                 failure: None,
             }),
@@ -51,26 +55,26 @@ impl<T: Clone> Slot<T> {
         make: impl Future<Output = Result<T, ConnectFailure>>,
     ) -> Result<T, ConnectFailure> {
         let asked = Instant::now();
-        let mut made = self.made.lock().await;
-        if let Some(value) = made.value.as_ref().filter(|value| usable(value)) {
+        let mut state = self.state.lock().await;
+        if let Some(value) = state.value.as_ref().filter(|value| usable(value)) {
             return Ok(value.clone());
         }
-        if let Some((at, failure)) = &made.failure
+        if let Some((at, failure)) = &state.failure
             && *at >= asked
         {
             return Err(failure.clone());
         }
-        made.value = None;
+        state.value = None;
         let outcome = make.await;
         match &outcome {
-            Ok(value) => made.value = Some(value.clone()),
-            Err(failure) => made.failure = Some((Instant::now(), failure.clone())),
+            Ok(value) => state.value = Some(value.clone()),
+            Err(failure) => state.failure = Some((Instant::now(), failure.clone())),
         }
         outcome
     }
 
     async fn clear(&self) {
-        self.made.lock().await.value = None;
+        self.state.lock().await.value = None;
     }
 }
 
@@ -83,6 +87,7 @@ pub(super) struct Pool {
     first_met: Mutex<Option<ClusterId>>,
     cluster: Slot<Arc<Cluster>>,
     connections: Mutex<HashMap<(HostPort, Purpose), ConnectionSlot>>,
+    failures: Mutex<HashMap<HostPort, Instant>>,
 }
 
 impl Pool {
@@ -92,6 +97,7 @@ impl Pool {
             first_met: Mutex::default(),
             cluster: Slot::default(),
             connections: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -133,21 +139,24 @@ impl Pool {
     /// without `KRaft` forward no change.
     pub(super) async fn any(&self, purpose: Purpose) -> Result<Arc<Connection>, ConnectFailure> {
         let cluster = self.brokers().await?;
-        let (controller, others): (Vec<&Broker>, Vec<&Broker>) = cluster
-            .brokers
-            .iter()
-            .partition(|broker| Some(broker.id) == cluster.controller);
+        let mut candidates: Vec<&Broker> = cluster.brokers.iter().collect();
+        candidates.sort_by_key(|broker| {
+            (
+                self.failed_lately(&broker.advertised),
+                Some(broker.id) != cluster.controller,
+            )
+        });
         let mut first_failure = None;
-        for broker in controller.into_iter().chain(others) {
+        for broker in candidates {
             match self.connection(broker, purpose).await {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => {
                     tracing::debug!(broker = %broker.id, %failure, "Broker could not be reached");
+                    self.forget_brokers().await;
                     first_failure.get_or_insert(failure);
                 }
             }
         }
-        self.forget_brokers().await;
         Err(first_failure.unwrap_or_else(|| self.no_broker("no broker is alive")))
     }
 
@@ -175,9 +184,18 @@ impl Pool {
                 Some(address) => self.check_cluster(address, &cluster)?,
                 None => return Ok(Arc::new(cluster)),
             }
+            self.keep_only(&cluster);
             Ok(Arc::new(cluster))
         };
         self.cluster.get(|_| true, learn).await
+    }
+
+    /// Drops what belongs to addresses that no broker advertises any longer.
+    fn keep_only(&self, cluster: &Cluster) {
+        let advertised =
+            |address: &HostPort| cluster.brokers.iter().any(|broker| broker.advertised == *address);
+        lock(&self.connections).retain(|(address, _), _| advertised(address));
+        lock(&self.failures).retain(|address, _| advertised(address));
     }
 
     async fn connection(&self, broker: &Broker, purpose: Purpose) -> Result<Arc<Connection>, ConnectFailure> {
@@ -192,8 +210,20 @@ impl Pool {
             self.check_cluster(address, &connection.hello().cluster)?;
             Ok(Arc::new(connection))
         };
-        slot.get(|connection| connection.is_usable(Instant::now()), make)
-            .await
+        let outcome = slot
+            .get(|connection| connection.is_usable(Instant::now()), make)
+            .await;
+        match &outcome {
+            Ok(_) => lock(&self.failures).remove(address),
+            Err(_) => lock(&self.failures).insert(address.clone(), Instant::now()),
+        };
+        outcome
+    }
+
+    fn failed_lately(&self, address: &HostPort) -> bool {
+        lock(&self.failures)
+            .get(address)
+            .is_some_and(|at| at.elapsed() < AVOIDED_FOR)
     }
 
     fn check_cluster(&self, address: &HostPort, found: &Cluster) -> Result<(), ConnectFailure> {

@@ -18,7 +18,7 @@ use crate::admin::{CreatedTopic, GrowTopic, NewTopic, Topic};
 use crate::config::HostPort;
 use crate::error::{ErrorCode, KafkaError};
 use crate::metadata;
-use crate::types::{TopicId, TopicName};
+use crate::types::{PartitionCount, ReplicationFactor, TopicId, TopicName};
 
 /// The protocol's spelling of a name.
 pub(super) fn wire_name(name: &TopicName) -> messages::TopicName {
@@ -178,8 +178,8 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
     };
     CreatableTopic::default()
         .with_name(wire_name(&topic.name))
-        .with_num_partitions(topic.partitions.map_or(-1, |count| count.get()))
-        .with_replication_factor(topic.replication_factor.map_or(-1, |factor| factor.get()))
+        .with_num_partitions(topic.partitions.map_or(-1, PartitionCount::get))
+        .with_replication_factor(topic.replication_factor.map_or(-1, ReplicationFactor::get))
         .with_configs(topic.config.iter().map(config).collect())
 }
 

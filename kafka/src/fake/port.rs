@@ -13,7 +13,7 @@ use crate::admin::{
 use crate::config::HostPort;
 use crate::error::{ErrorCode, KafkaError, NoReply};
 use crate::probe::{ListenerReport, ListenerResult};
-use crate::types::{BrokerId, Offset, PartitionId, TopicId, TopicName};
+use crate::types::{BrokerId, Offset, PartitionCount, PartitionId, ReplicationFactor, TopicId, TopicName};
 
 type Answer<T> = Result<T, (ErrorCode, String)>;
 
@@ -134,7 +134,12 @@ impl Admin for FakeKafka {
     ) -> BoxFuture<'_, Batch<TopicName, BTreeMap<String, ConfigEntry>>> {
         let name = |query: &ConfigQuery| query.topic.clone();
         let operation = "describe the configuration of topic";
-        ready(self.answer(Call::DescribeConfigs, operation, queries, name, describe_config)).boxed()
+        ready(
+            self.answer(Call::DescribeConfigs, operation, queries, name, |world, query| {
+                describe_config(world, &query)
+            }),
+        )
+        .boxed()
     }
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {
@@ -145,7 +150,14 @@ impl Admin for FakeKafka {
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {
         let name = |growth: &GrowTopic| growth.topic.clone();
-        ready(self.answer(Call::CreatePartitions, "add partitions", growth, name, grow)).boxed()
+        ready(self.answer(
+            Call::CreatePartitions,
+            "add partitions",
+            growth,
+            name,
+            |world, growth| grow(world, &growth),
+        ))
+        .boxed()
     }
 
     fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>> {
@@ -274,14 +286,14 @@ fn create(world: &mut World, topic: NewTopic) -> Answer<CreatedTopic> {
     for (key, value) in &topic.config {
         config::check(key, value)?;
     }
-    let factor = topic.replication_factor.map_or(1, |factor| factor.get());
+    let factor = topic.replication_factor.map_or(1, ReplicationFactor::get);
     let brokers = world.cluster.brokers.len();
     if usize::try_from(factor).map_or(true, |factor| factor > brokers) {
         let message =
             format!("The target replication factor of {factor} cannot be reached: {brokers} broker(s).");
         return refuse(ErrorCode::INVALID_REPLICATION_FACTOR, message);
     }
-    let count = topic.partitions.map_or(1, |count| count.get());
+    let count = topic.partitions.map_or(1, PartitionCount::get);
     let id = world.next_id();
     let partitions = vec![(0, 0); usize::try_from(count).unwrap_or(0)];
     world.topics.insert(
@@ -307,7 +319,7 @@ fn no_topic<T>() -> Answer<T> {
     )
 }
 
-fn describe_config(world: &mut World, query: ConfigQuery) -> Answer<BTreeMap<String, ConfigEntry>> {
+fn describe_config(world: &World, query: &ConfigQuery) -> Answer<BTreeMap<String, ConfigEntry>> {
     let Some(topic) = world.topics.get(&query.topic) else {
         return no_topic();
     };
@@ -348,7 +360,7 @@ fn alter(world: &mut World, change: ConfigChange) -> Answer<()> {
     Ok(())
 }
 
-fn grow(world: &mut World, growth: GrowTopic) -> Answer<()> {
+fn grow(world: &mut World, growth: &GrowTopic) -> Answer<()> {
     let Some(topic) = world.topics.get_mut(&growth.topic) else {
         return no_topic();
     };

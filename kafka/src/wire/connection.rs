@@ -17,7 +17,7 @@ use crate::error::{ConnectCause, ConnectFailure, KafkaError, NoReply};
 
 /// An idle connection is given up before Kafka does (`connections.max.idle.ms`, 10 minutes by default; some load
 /// balancers 5), so that no request runs into a close.
-const LONGEST_IDLE: Duration = Duration::from_mins(3);
+const LONGEST_IDLE: Duration = Duration::from_secs(180);
 
 /// The versions of each call that a broker offers.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl Connection {
     /// Kafka's answer we get.
     pub(crate) fn broker_timeout_ms(&self) -> i32 {
         let margin = (self.request_timeout / 4).min(Duration::from_secs(1));
-        i32::try_from((self.request_timeout - margin).as_millis()).unwrap_or(i32::MAX)
+        i32::try_from(self.request_timeout.saturating_sub(margin).as_millis()).unwrap_or(i32::MAX)
     }
 
     /// What the broker said of its cluster.

@@ -43,8 +43,8 @@ struct Run {
     prefix: String,
 }
 
-fn partitions(count: i32) -> Option<PartitionCount> {
-    Some(count.try_into().unwrap())
+fn partitions(count: i32) -> PartitionCount {
+    count.try_into().unwrap()
 }
 
 fn code<T: std::fmt::Debug>(answer: &Result<T, KafkaError>) -> ErrorCode {
@@ -69,7 +69,7 @@ impl Run {
     fn new_topic(&self, suffix: &str, count: i32) -> NewTopic {
         NewTopic {
             name: self.name(suffix),
-            partitions: partitions(count),
+            partitions: Some(partitions(count)),
             replication_factor: Some(1_i32.try_into().unwrap()),
             config: BTreeMap::new(),
         }
@@ -172,11 +172,14 @@ impl Run {
         let mut topic = self.new_topic("described", 3);
         topic.config = map([("retention.ms", "1000000")]);
         let created = self.create(topic).await.unwrap();
-        assert_eq!(created.partitions, partitions(3));
+        assert_eq!(created.partitions, Some(partitions(3)));
         let name = self.name("described");
         self.eventually(&name, |topic| topic.is_some()).await;
         let topic = self.describe(&name).await.unwrap();
-        assert_eq!((topic.id, topic.partition_count()), (created.id, partitions(3)));
+        assert_eq!(
+            (topic.id, topic.partition_count()),
+            (created.id, Some(partitions(3)))
+        );
         assert_eq!(topic.replication_factor(), created.replication_factor);
         assert!(!topic.internal);
         let ids: Vec<i32> = topic
@@ -372,7 +375,7 @@ impl Run {
         let (name, id) = self.made("grown", 2).await;
         self.grow(&name, 5).await.unwrap();
         self.eventually(&name, |topic| {
-            topic.and_then(Topic::partition_count) == partitions(5)
+            topic.and_then(Topic::partition_count) == Some(partitions(5))
         })
         .await;
         assert_eq!(self.describe(&name).await.unwrap().id, id);
@@ -428,8 +431,8 @@ impl Run {
     }
 
     async fn concurrent_calls_get_their_own_answers(&self) {
-        let creates = (0..100).map(|i| self.create(self.new_topic(&format!("many-{i}"), 1)));
-        let created = futures::future::join_all(creates).await;
+        let singles = (0..100).map(|i| self.create(self.new_topic(&format!("many-{i}"), 1)));
+        let created = futures::future::join_all(singles).await;
         let ids: BTreeSet<TopicId> = created.into_iter().map(|created| created.unwrap().id).collect();
         assert_eq!(ids.len(), 100);
         let same = (0..10).map(|_| self.create(self.new_topic("raced", 1)));
