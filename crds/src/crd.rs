@@ -66,7 +66,7 @@ fn unseen() -> Value {
     json!({ "conditions": [{
         "type": "Ready",
         "status": "Unknown",
-        "reason": "Pending",
+        "reason": crate::UNSEEN,
         "message": "Waiting for the operator",
         "lastTransitionTime": "1970-01-01T00:00:00Z",
     }]})

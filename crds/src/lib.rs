@@ -41,3 +41,5 @@ pub const VERSION: &str = "v1alpha1";
 pub const TOPIC_FINALIZER: &str = "ottla.dev/topic";
 /// Annotation that accepts a topic replaced by another: its value is the new topic id.
 pub const ACCEPT_TOPIC_ID: &str = "ottla.dev/accept-topic-id";
+/// Reason of Ready in the status that the definitions give an object no controller has looked at.
+pub const UNSEEN: &str = "Unknown";

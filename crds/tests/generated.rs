@@ -128,6 +128,7 @@ fn an_unseen_object_is_not_ready_and_can_be_waited_for() {
         let status = &version["schema"]["openAPIV3Schema"]["properties"]["status"];
         assert_eq!(status["default"]["conditions"][0]["type"], "Ready");
         assert_eq!(status["default"]["conditions"][0]["status"], "Unknown");
+        assert_eq!(status["default"]["conditions"][0]["reason"], ottla_crds::UNSEEN);
         let conditions = &status["properties"]["conditions"];
         assert_eq!(conditions["x-kubernetes-list-type"], "map");
         assert_eq!(conditions["x-kubernetes-list-map-keys"][0], "type");
