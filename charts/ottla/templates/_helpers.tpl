@@ -72,10 +72,10 @@ capabilities:
   verbs: [get, list, watch]
 - apiGroups: [ottla.dev]
   resources: [kafkatopics] # its finalizer
-  verbs: [patch, update]
+  verbs: [patch]
 - apiGroups: [ottla.dev]
   resources: [kafkaclusters/status, kafkatopics/status, kafkaproducers/status, kafkaconsumers/status]
-  verbs: [get, patch, update]
+  verbs: [patch]
 - apiGroups: [ottla.dev]
   resources: [kafkaproducers/finalizers, kafkaconsumers/finalizers] # to own children that block their deletion
   verbs: [update]
@@ -103,5 +103,5 @@ capabilities:
 {{- define "ottla.releaseRules" -}}
 - apiGroups: [ottla.dev]
   resources: [kafkaclusters, kafkatopics, kafkaproducers, kafkaconsumers]
-  verbs: [get, list, patch, update]
+  verbs: [get, list, patch]
 {{- end }}
