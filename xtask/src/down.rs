@@ -1,10 +1,52 @@
-//! `cargo xtask down`: removes the cluster and whatever else was started for it.
+//! `cargo xtask down`: removes the cluster and whatever else was started for it; the build cache stays.
+
+use std::fs;
+use std::io;
+
+use anyhow::{Context, Result};
+
+use crate::cmd::Cmd;
+use crate::host::engine::{self, docker};
+use crate::rig::cluster;
+use crate::{cache, paths, ui};
+
+/// The network kind makes for its nodes.
+const NETWORK: &str = "kind";
 
 /// Arguments of `cargo xtask down`.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Runs the subcommand.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("nothing to remove yet")
+/// Removes everything that `up`, `demo` and `test` leave running.
+pub fn run(_args: &Args) -> Result<()> {
+    ui::heading("Removing the cluster");
+    let _lock = cache::lock()?;
+    if engine::is_running() {
+        cluster::remove()?;
+        network()?;
+        engine::stop()?;
+    } else {
+        ui::note("no container engine runs, so there is no cluster either");
+        engine::stop()?;
+    }
+    cache::discard_unfinished()?;
+    match fs::remove_file(paths::kubeconfig()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", paths::kubeconfig().display()))?;
+        }
+        _ => {}
+    }
+    ui::note(&format!("the build cache stays: {}", paths::cache().display()));
+    Ok(())
+}
+
+/// Removes kind's network unless another cluster of kind's uses it.
+fn network() -> Result<()> {
+    let members = ["network", "inspect", NETWORK, "--format", "{{len .Containers}}"];
+    let found: crate::cmd::Finished = docker().args(members).finish()?;
+    if found.success && found.stdout.trim() == "0" {
+        let remove: Cmd = docker().args(["network", "rm", NETWORK]);
+        return remove.run();
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@
 //! same outward face, which `rig/kafka/face.yaml` lists and [`check_face`] compares. Throw-away brokers are always ours.
 
 mod face;
-mod image;
+pub mod image;
 mod probe;
 mod secrets;
 

@@ -4,11 +4,13 @@ pub mod choice;
 pub mod cluster;
 mod node;
 pub mod rootfs;
+mod status;
 pub mod tools;
 mod volumes;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
+use crate::kafka::{self, Security, Spec};
 use crate::{cache, host, ui};
 
 /// Subcommands of `cargo xtask rig`.
@@ -18,13 +20,56 @@ pub enum Command {
     Status,
     /// Bring up the cluster and Kafka
     Up,
+    /// Hold the running Kafka against rig/kafka/face.yaml
+    Face,
+    /// Deploy a throw-away broker, reachable at 127.0.0.1:30095
+    Broker(Broker),
+}
+
+/// Arguments of `cargo xtask rig broker`.
+#[derive(Debug, clap::Args)]
+pub struct Broker {
+    /// Kafka's version
+    #[arg(default_value = kafka::NEWEST)]
+    version: String,
+    /// Its namespace
+    #[arg(long, default_value = "kafka-spare")]
+    namespace: String,
+    /// Without authentication
+    #[arg(long)]
+    plaintext: bool,
+    /// Remove it again, with its namespace
+    #[arg(long)]
+    remove: bool,
 }
 
 /// Runs the subcommand.
 pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Up => up(),
-        Command::Status => bail!("cargo xtask rig status is not written yet"),
+        Command::Status => status::show(),
+        Command::Face => {
+            let compared = kafka::check_face()?;
+            ui::note(&format!(
+                "{compared} values of Kafka's outward face are as expected"
+            ));
+            Ok(())
+        }
+        Command::Broker(broker) if broker.remove => kafka::remove(&broker.namespace),
+        Command::Broker(broker) => {
+            let security = if broker.plaintext {
+                Security::Plaintext
+            } else {
+                Security::SaslPlaintext
+            };
+            let spec = Spec {
+                security,
+                ..Spec::throw_away(&broker.namespace, &broker.version)
+            };
+            kafka::deploy(&spec)?;
+            ui::result(&spec.bootstrap());
+            Ok(())
+        }
     }
 }
 
@@ -42,5 +87,5 @@ pub fn up() -> Result<()> {
     if choice.path == choice::Path::Rig {
         volumes::ensure()?;
     }
-    crate::kafka::ensure(choice.path)
+    kafka::ensure(choice.path)
 }

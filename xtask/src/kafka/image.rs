@@ -21,57 +21,66 @@ const PARTS: [&str; 5] = ["Dockerfile", "bin", "logging", "install-tools", "tool
 /// The image of a version of Kafka, built when the engine does not have it.
 pub fn ensure(version: &str) -> Result<String> {
     packages::ensure(packages::BUILD)?;
-    let (libraries, runtime) = (libraries_recipe(version)?, runtime_recipe()?);
+    let tag = tag(version)?;
+    if !has_image(&tag)? {
+        build(version, &tag)?;
+    }
+    Ok(tag)
+}
+
+/// The image's name, which says what it is made from.
+pub fn tag(version: &str) -> Result<String> {
     let source = paths::repo().join("rig/kafka");
     let mut recipe = Recipe::new("kafka")
-        .text(libraries.key())
-        .text(runtime.key())
+        .text(libraries_recipe(version)?.key())
+        .text(runtime_recipe()?.key())
         .text(rootfs::BASE.recipe()?.key());
     for part in PARTS {
         recipe = recipe.path(source.join(part))?;
     }
-    let tag = format!("ottla.dev/rig/kafka:{version}-{}", recipe.key());
-    if has_image(&tag)? {
-        return Ok(tag);
-    }
+    Ok(format!("ottla.dev/rig/kafka:{version}-{}", recipe.key()))
+}
+
+fn build(version: &str, tag: &str) -> Result<()> {
+    let source = paths::repo().join("rig/kafka");
     let base = rootfs::BASE.image()?;
-    let libraries = libraries.ensure("Apache Kafka from Maven, a few seconds", |_, dir| {
-        fetch(version, &source, dir)
-    })?;
-    let runtime = runtime.ensure("a Java runtime by jlink, a few seconds", |_, dir| link(dir))?;
+    let libraries = libraries_recipe(version)?
+        .ensure("Apache Kafka from Maven, a few seconds", |_, dir| {
+            fetch(version, &source, dir)
+        })?;
+    let runtime = runtime_recipe()?.ensure("a Java runtime by jlink, a few seconds", |_, dir| link(dir))?;
     ui::step(&format!("make the image of Kafka {version}"), |_| {
         let context = tempfile::tempdir_in(paths::rig_cache())?;
         let copy = |from: PathBuf, to: &str| {
-            Cmd::new("cp")
-                .args(["-a", "--reflink=auto"])
-                .arg(from)
-                .arg(context.path().join(to))
-                .run()
+            let command = Cmd::new("cp").args(["-a", "--reflink=auto"]).arg(from);
+            command.arg(context.path().join(to)).run()
         };
         for part in PARTS {
             copy(source.join(part), part)?;
         }
         copy(libraries.join("libs"), "libs")?;
         copy(runtime.join("java"), "java")?;
-        let build = docker().args(["build", "-t", &tag, "--build-arg", &format!("BASE={base}")]);
-        build
-            .arg(context.path())
-            .deadline(Duration::from_secs(300))
-            .log("kafka-image")
-            .run()
-    })?;
-    Ok(tag)
+        let build = docker().args(["build", "-t", tag, "--build-arg", &format!("BASE={base}")]);
+        let build = build.arg(context.path()).deadline(Duration::from_secs(300));
+        build.log("kafka-image").run()
+    })
 }
 
 fn libraries_recipe(version: &str) -> Result<Recipe> {
-    Recipe::new(&format!("kafka-{version}"))
+    let recipe = Recipe::new(&format!("kafka-{version}"))
         .text(version)
-        .path(paths::repo().join("rig/kafka/pom.xml"))
+        .text(tools_version(version));
+    recipe.path(paths::repo().join("rig/kafka/pom.xml"))
 }
 
 fn runtime_recipe() -> Result<Recipe> {
     let version = Cmd::new("java").arg("--version").output()?;
     Ok(Recipe::new("java").text(version).text(MODULES))
+}
+
+/// The version of the command line tools that go with a broker: 4.4.0 was published without them.
+fn tools_version(version: &str) -> &str {
+    if version == "4.4.0" { "4.3.1" } else { version }
 }
 
 /// Collects the libraries of a version.
@@ -84,6 +93,7 @@ fn fetch(version: &str, source: &Path, dir: &Path) -> Result<()> {
     ]);
     let maven = maven
         .args(["-DoutputDirectory=libs", &format!("-Dkafka.version={version}")])
+        .arg(format!("-Dkafka.tools.version={}", tools_version(version)))
         .dir(dir);
     maven
         .deadline(Duration::from_secs(600))

@@ -23,7 +23,7 @@ const IN_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-s
 const TAGS: [(&str, &str); 3] = [("etcd", "3.6.8"), ("coredns", "v1.12.4"), ("pause", "3.10.1")];
 
 /// What decides the build.
-pub fn recipe() -> Result<Recipe> {
+fn recipe() -> Result<Recipe> {
     let repo = paths::repo();
     let parts = [
         KUBERNETES.recipe()?,
@@ -41,9 +41,14 @@ pub fn recipe() -> Result<Recipe> {
     recipe.path(repo.join("rig/node"))?.path(repo.join("rig/pause"))
 }
 
+/// The node image's name, which says what it is made from.
+pub fn tag() -> Result<String> {
+    Ok(format!("{REPOSITORY}/node:{}", recipe()?.key()))
+}
+
 /// The node image's name, built when the engine does not have it.
 pub fn image() -> Result<String> {
-    let tag = format!("{REPOSITORY}/node:{}", recipe()?.key());
+    let tag = tag()?;
     if has_image(&tag)? {
         return Ok(tag);
     }

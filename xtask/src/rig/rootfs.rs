@@ -26,7 +26,8 @@ const DROPPED: &[&str] = &[
 
 /// A root file system: Debian's minimal system plus the packages a file lists.
 pub struct Rootfs {
-    name: &'static str,
+    /// Its name in the cache.
+    pub name: &'static str,
     list: &'static str,
     takes: &'static str,
 }
