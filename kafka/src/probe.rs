@@ -98,11 +98,12 @@ async fn probe_one(cluster: &Cluster, broker: &Broker, config: &ConnectionConfig
         Ok(connection) => identify(cluster, broker.id, &connection).await,
         Err(failure) => (result_of(&failure.cause), format!("which {}", failure.cause)),
     };
-    let blames_address = !matches!(
+    // Who answers as Kafka with these credentials is told by what it said, wherever it is.
+    let answered = matches!(
         result,
-        ListenerResult::Reachable | ListenerResult::AuthenticationFailed
+        ListenerResult::Reachable | ListenerResult::AuthenticationFailed | ListenerResult::WrongBroker
     );
-    if blames_address && means_this_machine(&broker.advertised).await {
+    if !answered && means_this_machine(&broker.advertised, config).await {
         let here = config.seen_from;
         result = ListenerResult::SelfAddress;
         finding = format!(
@@ -170,14 +171,12 @@ fn result_of(cause: &ConnectCause) -> ListenerResult {
     }
 }
 
-/// Whether every address of the name leads back to where we are.
-async fn means_this_machine(address: &HostPort) -> bool {
-    match tokio::net::lookup_host((address.host.as_str(), address.port)).await {
-        Ok(found) => {
-            let mut found = found.peekable();
-            found.peek().is_some()
-                && found.all(|address| address.ip().is_loopback() || address.ip().is_unspecified())
-        }
-        Err(_) => false,
-    }
+/// Whether every address of the name leads back to where we are. A name that is not resolved in time does not.
+async fn means_this_machine(address: &HostPort, config: &ConnectionConfig) -> bool {
+    let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
+    let Ok(Ok(found)) = tokio::time::timeout(config.timeouts.connect, lookup).await else {
+        return false;
+    };
+    let mut found = found.peekable();
+    found.peek().is_some() && found.all(|address| address.ip().is_loopback() || address.ip().is_unspecified())
 }

@@ -64,8 +64,9 @@ pub(crate) struct Connection {
     pub(super) link: Link,
     pub(super) versions: Versions,
     pub(super) hello: Hello,
-    /// When the broker ends the authenticated session (KIP-368); a fresh connection is made before.
-    pub(super) session_ends: Option<Instant>,
+    /// When to make a fresh connection, ahead of the broker's end of the authenticated session (KIP-368). What is
+    /// in flight here by then still gets its reply: brokers close at the first request after the end.
+    pub(super) renew_at: Option<Instant>,
     pub(super) pace: Mutex<Pace>,
 }
 
@@ -99,9 +100,7 @@ impl Connection {
         let idle = now.saturating_duration_since(self.pace().last_use);
         self.link.closed().is_none()
             && idle < LONGEST_IDLE
-            && self
-                .session_ends
-                .is_none_or(|end| now + self.request_timeout < end)
+            && self.renew_at.is_none_or(|renewal| now < renewal)
     }
 
     fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {

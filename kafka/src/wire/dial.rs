@@ -64,7 +64,7 @@ impl Dialling<'_> {
             link,
             versions,
             hello,
-            session_ends: session.map(|lifetime| now + lifetime),
+            renew_at: session.map(|lifetime| now + lifetime * 3 / 4),
             pace: Mutex::new(Pace {
                 last_use: now,
                 hold_until: now,
