@@ -4,7 +4,12 @@
 //! wires the kinds to [`runtime`]; [`connections`] holds one Kafka client for each KafkaCluster; [`pods`] is what
 //! producers and consumers share.
 
+pub mod cli;
 pub mod cluster;
 pub mod connections;
+pub mod consumer;
 pub mod pods;
+pub mod producer;
+pub mod run;
 pub mod runtime;
+pub mod topic;

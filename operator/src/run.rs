@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::cluster::Clusters;
+use crate::cluster::{self, Clusters};
 use crate::connections::Connections;
 use crate::runtime::config::Config;
 use crate::runtime::controller::{drive, trigger_on_change};
@@ -31,7 +31,8 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
     let metrics = Arc::new(Metrics::default());
     let connections = Connections::to_kafka(metrics.clone());
     let ctx = Arc::new(Context::new(client, config, connections, metrics));
-    triggers(&ctx);
+    let topics = Arc::new(Topics::default());
+    triggers(&ctx, &topics);
 
     let mut tasks = JoinSet::new();
     let ready = Arc::new(AtomicBool::new(false));
@@ -40,7 +41,7 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
     let server_stop = CancellationToken::new();
     let server = tokio::spawn(serve(ctx.config.http_address, served, server_stop.clone()));
     watches(&ctx, &mut tasks);
-    let controllers = controllers(&ctx, &ready, &stop);
+    let controllers = controllers(&ctx, topics, &ready, &stop);
     tokio::pin!(controllers);
     tokio::pin!(server);
 
@@ -62,10 +63,11 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
 }
 
 /// Registers what triggers what.
-fn triggers(ctx: &Arc<Context>) {
+fn triggers(ctx: &Arc<Context>, topics: &Arc<Topics>) {
     trigger_on_change::<Clusters>(ctx, &ctx.stores.clusters, &ctx.queues.clusters);
     trigger_on_change::<Topics>(ctx, &ctx.stores.topics, &ctx.queues.topics);
-    topic::triggers(ctx);
+    cluster::triggers(ctx);
+    topic::triggers(ctx, topics);
 }
 
 /// Starts the watches.
@@ -93,7 +95,7 @@ fn watch_all<K: Watched>(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, store: &St
 }
 
 /// Drives every kind, once all stores are filled: who owns what can be told only then.
-async fn controllers(ctx: &Arc<Context>, ready: &AtomicBool, stop: &CancellationToken) {
+async fn controllers(ctx: &Arc<Context>, topics: Arc<Topics>, ready: &AtomicBool, stop: &CancellationToken) {
     let stores = &ctx.stores;
     tokio::select! {
         () = stop.cancelled() => return,
@@ -112,7 +114,7 @@ async fn controllers(ctx: &Arc<Context>, ready: &AtomicBool, stop: &Cancellation
     let queues = &ctx.queues;
     let mut kinds = JoinSet::new();
     kinds.spawn(drive(Arc::new(Clusters), ctx.clone(), stores.clusters.clone(), queues.clusters.clone(), stop.clone()));
-    kinds.spawn(drive(Arc::new(Topics), ctx.clone(), stores.topics.clone(), queues.topics.clone(), stop.clone()));
+    kinds.spawn(drive(topics, ctx.clone(), stores.topics.clone(), queues.topics.clone(), stop.clone()));
     kinds.spawn(topic::sweep::run(ctx.clone(), stop.clone()));
     // One that ends before it is told to ends the process: it is started anew, whole.
     while let Some(_ended) = kinds.join_next().await {

@@ -72,6 +72,8 @@ pub enum Progress {
     Working,
     /// Stuck until somebody changes something.
     Stalled,
+    /// Told to do nothing.
+    Halted,
 }
 
 /// The three conditions every object has: `Ready`, `Reconciling`, `Stalled`.

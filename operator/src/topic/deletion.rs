@@ -1,0 +1,113 @@
+//! The end of a KafkaTopic. Kafka is touched only where deletionPolicy says so, by the recorded topic id, for the
+//! object as the API server has it at that moment, and while nobody else claims the topic.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use ottla_crds::KafkaTopic;
+use ottla_crds::topic::DeletionPolicy;
+use ottla_kafka::types::TopicId;
+use tracing::info;
+
+use super::claimants::{anyone_else, other_owner};
+use super::execute::perform;
+use super::plan;
+use super::reason::Reason;
+use super::status::{self, Outcome};
+use super::upkeep::Kafka;
+use super::{Topics, at_home, conclude};
+use crate::cluster::cluster_key;
+use crate::runtime::apply;
+use crate::runtime::events::Note;
+use crate::runtime::{Action, Context, Error, Key};
+
+/// What to do at an object's end.
+enum End {
+    /// Let the object go and leave Kafka alone; the event says why.
+    Release(Note),
+    /// Delete this topic first.
+    Delete(Kafka, TopicId),
+    /// Not yet.
+    Hold(Outcome),
+}
+
+pub(super) async fn reconcile(topics: &Topics, ctx: &Context, object: Arc<KafkaTopic>) -> Result<Action, Error> {
+    if !has_finalizer(&object) {
+        return Ok(Action::AwaitChange);
+    }
+    // The store may lag: what is destroyed is decided on the object itself.
+    let Some(object) = apply::live(ctx, &ctx.stores.topics, &*object).await? else {
+        return Ok(Action::AwaitChange);
+    };
+    if object.metadata.deletion_timestamp.is_none() || !has_finalizer(&object) {
+        return Ok(Action::After(Duration::from_secs(1)));
+    }
+    let note = match decide(topics, ctx, &object) {
+        End::Hold(outcome) => return conclude(ctx, &object, &outcome).await,
+        End::Release(note) => note,
+        End::Delete(kafka, id) => match perform(&*kafka.admin, &plan::Action::Delete(id)).await {
+            Ok(_) => {
+                info!(namespace = object.namespace(), name = object.name_any(), topic_id = %id, "Deleted topic");
+                Note::normal("TopicDeleted", "Delete", format!("deleted topic {id} with its records"))
+            }
+            Err(error) => {
+                if error.is_connection() {
+                    ctx.queues.clusters.add(cluster_key(&Key::of(&*object), &object.spec.cluster_ref));
+                }
+                let outcome = Outcome::failed(&error, status::Shape::Keep);
+                // A deletion is never given up: what forbids it may be lifted without a change of the object.
+                let again = if outcome.again == Action::AwaitChange {
+                    Action::Retry(crate::runtime::backoff::Pace::SLOW)
+                } else {
+                    outcome.again
+                };
+                return conclude(ctx, &object, &Outcome { again, ..outcome }).await;
+            }
+        },
+    };
+    ctx.publish(super::KIND, &*object, &[note]).await;
+    apply::remove_finalizer(ctx, &ctx.stores.topics, &*object, ottla_crds::TOPIC_FINALIZER).await?;
+    Ok(Action::AwaitChange)
+}
+
+fn has_finalizer(object: &KafkaTopic) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER)
+}
+
+fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
+    let kept = |why: &str| End::Release(Note::normal("TopicKept", "Release", format!("the topic stays: {why}")));
+    if object.spec.suspend {
+        return kept("the object was suspended");
+    }
+    if object.spec.deletion_policy == DeletionPolicy::Retain {
+        return kept("deletionPolicy is Retain");
+    }
+    if !at_home(object) {
+        return kept("the object is not in its KafkaCluster's namespace");
+    }
+    let Some(status) = object.status.as_ref().filter(|status| status.topic_id.is_some()) else {
+        return kept("this object never had one");
+    };
+    let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
+    // A Secret that goes first must not hold its namespace: a connection that worked is used to its end.
+    let Some((admin, id)) = ctx.connections.get(&named).and_then(|connection| connection.once_usable()) else {
+        if ctx.stores.clusters.get(&named).is_none() {
+            return kept("its KafkaCluster is gone");
+        }
+        let message = format!("the topic is deleted once KafkaCluster {named} is ready; to keep it, set suspend");
+        return End::Hold(Outcome::held(Reason::ClusterNotReady, message, Action::AwaitChange));
+    };
+    let Some(recorded) = status::recorded(status, &id).id else {
+        return kept("it was on another cluster than is there now");
+    };
+    let name = object.name_any();
+    let topic = super::desired::name(&name, &object.spec);
+    let place = (topic, &id);
+    if other_owner(topics, ctx, object, place, Some(recorded)).is_some()
+        || anyone_else(topics, ctx, object, topic, &id)
+    {
+        return kept("another object claims it");
+    }
+    End::Delete(Kafka { admin, id }, recorded)
+}

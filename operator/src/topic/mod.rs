@@ -1,0 +1,170 @@
+//! KafkaTopic: observe, plan, save what must be saved, execute, write the status. No rule lives here.
+
+pub mod claims;
+mod claimants;
+pub mod config;
+mod deletion;
+pub mod desired;
+pub mod execute;
+mod notes;
+pub mod observe;
+pub mod plan;
+pub mod reason;
+pub mod status;
+pub mod sweep;
+mod upkeep;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use ottla_crds::KafkaTopic;
+use ottla_crds::topic::DeletionPolicy;
+use tokio::time::Instant;
+
+use self::claims::Index;
+use self::desired::Desired;
+use self::reason::Reason;
+use self::status::Outcome;
+use crate::runtime::apply::{self, Guard};
+use crate::runtime::controller::generation;
+use crate::runtime::{Action, Context, Error, Key, Reconciler};
+
+const KIND: &str = "KafkaTopic";
+const MANAGER: &str = "topic";
+
+/// How far two answers must lie apart before an absence is believed: brokers that restart may lag that long.
+pub(crate) const BELIEVE_ABSENCE: Duration = Duration::from_secs(30);
+
+/// Reconciles KafkaTopics.
+#[derive(Debug, Default)]
+pub struct Topics {
+    claims: Index,
+    /// Since when a topic that was seen before is out of sight, by the object's uid.
+    missing: Mutex<HashMap<String, Instant>>,
+}
+
+impl Reconciler for Topics {
+    type Object = KafkaTopic;
+    const KIND: &'static str = KIND;
+    const MANAGER: &'static str = MANAGER;
+
+    fn reconcile<'a>(&'a self, ctx: &'a Context, object: Arc<KafkaTopic>) -> BoxFuture<'a, Result<Action, Error>> {
+        reconcile(self, ctx, object).boxed()
+    }
+
+    fn conditions(object: &KafkaTopic) -> &[Condition] {
+        object.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+}
+
+async fn reconcile(topics: &Topics, ctx: &Context, object: Arc<KafkaTopic>) -> Result<Action, Error> {
+    if object.metadata.deletion_timestamp.is_some() {
+        return deletion::reconcile(topics, ctx, object).await;
+    }
+    let parsed = desired::parse(&object.name_any(), &object.spec);
+    let desired = match parsed {
+        Ok(desired) => desired,
+        Err(invalid) => {
+            let outcome = Outcome::held(invalid.reason, invalid.message, Action::AwaitChange);
+            return conclude(ctx, &object, &outcome).await;
+        }
+    };
+    let object = keep_finalizer(ctx, object, &desired).await?;
+    if desired.suspend {
+        let outcome = Outcome::held(Reason::Suspended, "suspend is true", Action::AwaitChange);
+        return conclude(ctx, &object, &outcome).await;
+    }
+    match upkeep::pass(topics, ctx, object, &desired).await? {
+        upkeep::End::Wait(action) => Ok(action),
+        upkeep::End::Outcome(object, outcome) => conclude(ctx, &object, &outcome).await,
+    }
+}
+
+/// The finalizer is on the object exactly while its deletion must act on Kafka.
+async fn keep_finalizer(
+    ctx: &Context,
+    object: Arc<KafkaTopic>,
+    desired: &Desired,
+) -> Result<Arc<KafkaTopic>, Error> {
+    let store = &ctx.stores.topics;
+    let has = object.finalizers().iter().any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER);
+    match (desired.deletion, has) {
+        (DeletionPolicy::Delete, false) if at_home(&object) => {
+            apply::add_finalizer(ctx, store, &*object, ottla_crds::TOPIC_FINALIZER).await
+        }
+        (DeletionPolicy::Retain, true) => {
+            apply::remove_finalizer(ctx, store, &*object, ottla_crds::TOPIC_FINALIZER).await?;
+            Ok(store.object(&Key::of(&*object)).unwrap_or(object))
+        }
+        _ => Ok(object),
+    }
+}
+
+/// Whether an object lives in its KafkaCluster's own namespace.
+fn at_home(object: &KafkaTopic) -> bool {
+    let named = object.spec.cluster_ref.namespace.as_deref();
+    named.is_none_or(|namespace| Some(namespace) == object.namespace().as_deref())
+}
+
+/// Writes the outcome down, if it says anything new, and tells of it.
+async fn conclude(ctx: &Context, object: &Arc<KafkaTopic>, outcome: &Outcome) -> Result<Action, Error> {
+    let previous = object.status.clone().unwrap_or_default();
+    let name = object.name_any();
+    let topic = desired::name(&name, &object.spec);
+    if let Some(status) = status::next(&previous, topic, outcome, generation(&**object), ctx.now()) {
+        apply::status(ctx, &ctx.stores.topics, &**object, Topics::MANAGER, &status, Guard::Uid).await?;
+        ctx.publish(Topics::KIND, &**object, &notes::of_transition(&previous, outcome)).await;
+    }
+    Ok(outcome.again)
+}
+
+impl Topics {
+    /// Whether a topic that was seen before is out of sight long enough to be believed gone; else, how long to wait.
+    fn out_of_sight(&self, object: &KafkaTopic) -> Option<Duration> {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *missing.entry(object.uid().unwrap_or_default()).or_insert_with(Instant::now);
+        let left = BELIEVE_ABSENCE.saturating_sub(since.elapsed());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn in_sight(&self, object: &KafkaTopic) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.remove(&object.uid().unwrap_or_default());
+    }
+}
+
+/// Registers what triggers passes over KafkaTopics beside their own changes: rivals for the same topic.
+pub fn triggers(ctx: &Context, topics: &Arc<Topics>) {
+    let (weak, queue) = (Arc::downgrade(topics), ctx.queues.topics.clone());
+    ctx.stores.topics.listen(Box::new(move |key, old, new| {
+        let Some(topics) = weak.upgrade() else { return };
+        let old = old.and_then(|entry| entry.object());
+        let new = new.and_then(|entry| entry.object());
+        let named = |object: &Arc<KafkaTopic>| desired::name(&key.name, &object.spec).to_owned();
+        let (before, after) = (old.map(named), new.map(named));
+        topics.claims.moved(key, before.as_deref(), after.as_deref());
+        if new.is_none()
+            && let Some(uid) = old.and_then(|object| object.uid())
+        {
+            topics.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
+        }
+        let stake = |object: Option<&Arc<KafkaTopic>>| {
+            object.map(|object| {
+                let id = object.status.as_ref().and_then(|status| status.topic_id.clone());
+                (id, object.metadata.deletion_timestamp.is_some())
+            })
+        };
+        if stake(old) != stake(new)
+            && let Some(topic) = after.or(before)
+        {
+            for rival in topics.claims.naming(&topic).into_iter().filter(|rival| rival != key) {
+                queue.add(rival);
+            }
+        }
+    }));
+}

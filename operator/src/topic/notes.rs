@@ -1,0 +1,75 @@
+//! Which passes are worth an event. Pure. A plain create is not; a steady pass is never.
+
+use ottla_crds::KafkaTopicStatus;
+
+use super::plan::{Action, Claim, Plan, Sight};
+use super::reason::Reason;
+use super::status::Outcome;
+use crate::runtime::conditions::{READY, find};
+use crate::runtime::events::Note;
+
+/// An action in one word, for logs and events.
+pub(super) const fn verb(action: &Action) -> &'static str {
+    match action {
+        Action::Create(_) => "Create",
+        Action::Alter { .. } => "Alter",
+        Action::Grow { .. } => "Grow",
+        Action::Delete(_) => "Delete",
+    }
+}
+
+/// Failure, refusal and recovery.
+pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> Vec<Note> {
+    let before = find(&previous.conditions, READY).map_or("Unknown", |ready| ready.reason.as_str());
+    let reason = outcome.reason.as_str();
+    if before == reason {
+        return vec![];
+    }
+    let waiting = |reason: &str| {
+        ["Unknown", "Creating", "ClusterNotFound", "ClusterNotReady", "Suspended"].contains(&reason)
+    };
+    match outcome.reason {
+        Reason::Ready if waiting(before) => vec![],
+        Reason::Ready => vec![Note::normal(reason, "Reconcile", "the topic is as declared again")],
+        // The KafkaCluster tells of itself.
+        _ if waiting(reason) => vec![],
+        _ => vec![Note::warning(reason, "Reconcile", outcome.message.clone())],
+    }
+}
+
+/// Drift put right, and growth over records.
+pub(super) fn of_action(plan: &Plan, action: &Action, over_records: bool, drift: bool) -> Vec<Note> {
+    match action {
+        Action::Alter { set, unset, .. } if drift && plan.claim == Claim::Ours => {
+            let keys: Vec<&str> = set.keys().chain(unset).map(String::as_str).collect();
+            vec![Note::normal("DriftCorrected", "Alter", format!("set back {}", keys.join(", ")))]
+        }
+        Action::Grow { from, to, .. } if over_records => vec![Note::warning(
+            "PartitionsAdded",
+            "Grow",
+            format!(
+                "grew from {from} to {to} partitions with records in them: a key's new records may go to another \
+                 partition than its old ones; on a compacted topic the old ones then stay for ever"
+            ),
+        )],
+        _ => vec![],
+    }
+}
+
+/// Adoption and return.
+pub(super) fn of_claim(plan: &Plan, sight: &Sight) -> Vec<Note> {
+    match (plan.claim, sight) {
+        (Claim::Adopt, Sight::Present(live)) => {
+            vec![Note::normal("TopicAdopted", "Adopt", format!("took over the existing topic {}", live.id))]
+        }
+        (Claim::Accept, Sight::Present(live)) => {
+            vec![Note::normal("TopicAdopted", "Adopt", format!("took over {} in the place of the former", live.id))]
+        }
+        (Claim::Recreate, _) => vec![Note::warning(
+            "TopicRecreated",
+            "Create",
+            "the topic was deleted behind our back and was created again; its records are gone",
+        )],
+        _ => vec![],
+    }
+}

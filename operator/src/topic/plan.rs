@@ -1,0 +1,360 @@
+//! Decides what to do about one topic. Pure and total: the same facts give the same plan, and a plan that was carried
+//! out gives an empty one.
+//!
+//! *Architecture Invariant:* no plan here removes data. Partitions are never fewer afterwards, no topic is deleted,
+//! and a key that this object neither names nor set before is in no action.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ottla_crds::topic::{AdoptionPolicy, Difference};
+use ottla_kafka::admin::{ConfigEntry, ConfigSource, NewTopic};
+use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicId, TopicName};
+
+use super::config::same;
+use super::desired::Desired;
+use super::reason::Reason;
+
+/// A topic as it is, as far as this object cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Its identity.
+    pub id: TopicId,
+    /// Whether Kafka keeps it for itself.
+    pub internal: bool,
+    /// Its partitions.
+    pub partitions: PartitionCount,
+    /// Its replicas.
+    pub replication_factor: ReplicationFactor,
+    /// The configs asked for; one the broker does not know is absent.
+    pub config: BTreeMap<String, ConfigEntry>,
+}
+
+/// What Kafka says of the topic's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The topic is there.
+    Present(Live),
+    /// Kafka has no such topic, and that is beyond doubt.
+    Absent,
+    /// Kafka says it has no such topic, for the first time.
+    OutOfSight,
+}
+
+/// What was written down at earlier passes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The id of our topic on this very cluster.
+    pub id: Option<TopicId>,
+    /// A create was announced before it was begun.
+    pub announced: bool,
+    /// The configs we set.
+    pub managed: BTreeMap<String, String>,
+    /// The partitions last seen.
+    pub partitions: Option<PartitionCount>,
+    /// The replicas last seen.
+    pub replication_factor: Option<ReplicationFactor>,
+}
+
+/// What else decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether the object lives in its KafkaCluster's own namespace.
+    pub home: bool,
+    /// The replacement that a person accepted.
+    pub accepted: Option<TopicId>,
+    /// Who else owns the topic, in words fit for this object's readers.
+    pub other_owner: Option<String>,
+}
+
+/// A change to Kafka. There is no other way to change a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Creates the topic.
+    Create(NewTopic),
+    /// Sets and unsets configs of the topic.
+    Alter {
+        /// Its name.
+        topic: TopicName,
+        /// Configs to set.
+        set: BTreeMap<String, String>,
+        /// Configs to reset.
+        unset: BTreeSet<String>,
+    },
+    /// Adds partitions to the topic.
+    Grow {
+        /// Its name.
+        topic: TopicName,
+        /// How many it has.
+        from: PartitionCount,
+        /// How many it is to have.
+        to: PartitionCount,
+    },
+    /// Deletes the topic of that id and no other. Planned only by the deletion of its object.
+    Delete(TopicId),
+}
+
+/// What is asked for and not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Why, in a sentence, with what to do.
+    pub message: String,
+}
+
+/// How the object stands to the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours already.
+    Ours,
+    /// It becomes ours: it was there before us.
+    Adopt,
+    /// It becomes ours: a person accepted it in the place of the former.
+    Accept,
+    /// It becomes ours by being created.
+    Create,
+    /// It becomes ours by being created again: ours is gone.
+    Recreate,
+    /// It is not ours.
+    HandsOff,
+    /// It is ours, as far as can be told, and out of sight.
+    Wait,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How the object stands to the topic.
+    pub claim: Claim,
+    /// What must be written down before the first action.
+    pub save: Option<Save>,
+    /// What to do, in this order.
+    pub actions: Vec<Action>,
+    /// What is not done.
+    pub refusals: Vec<Refusal>,
+    /// What differs and stays so.
+    pub difference: Vec<Difference>,
+}
+
+/// What must be written down before an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Save {
+    /// That a topic is about to be created.
+    Announcement,
+    /// The configs that will be ours.
+    Managed(BTreeMap<String, String>),
+}
+
+impl Plan {
+    fn new(claim: Claim) -> Self {
+        Self { claim, save: None, actions: vec![], refusals: vec![], difference: vec![] }
+    }
+
+    fn refuse(claim: Claim, reason: Reason, message: impl Into<String>) -> Self {
+        Self { refusals: vec![Refusal { reason, message: message.into() }], ..Self::new(claim) }
+    }
+}
+
+/// Plans one pass over a topic whose object stays.
+#[must_use]
+pub fn plan(desired: &Desired, sight: &Sight, recorded: &Recorded, policy: &Policy) -> Plan {
+    match sight {
+        Sight::Present(live) if live.internal => Plan::refuse(
+            Claim::HandsOff,
+            Reason::InvalidTopicName,
+            format!("{} is a topic that Kafka keeps for itself", desired.name),
+        ),
+        _ if policy.other_owner.is_some() => {
+            let owner = policy.other_owner.clone().unwrap_or_default();
+            Plan::refuse(Claim::HandsOff, Reason::TopicOwnedByOther, owner)
+        }
+        Sight::OutOfSight => Plan::refuse(
+            Claim::Wait,
+            Reason::TopicMissing,
+            "Kafka does not show the topic; it is asked again before that is believed",
+        ),
+        Sight::Absent => create(desired, recorded, policy),
+        Sight::Present(live) => present(desired, live, recorded, policy),
+    }
+}
+
+fn create(desired: &Desired, recorded: &Recorded, policy: &Policy) -> Plan {
+    let again = recorded.id.is_some();
+    let mut plan = Plan::new(if again { Claim::Recreate } else { Claim::Create });
+    let last = |seen: Option<PartitionCount>| if again { seen } else { None };
+    plan.actions.push(Action::Create(NewTopic {
+        name: desired.name.clone(),
+        // A topic deleted behind our back comes back no smaller than it was.
+        partitions: desired.partitions.max(last(recorded.partitions)),
+        replication_factor: desired
+            .replication_factor
+            .or(if again { recorded.replication_factor } else { None }),
+        config: desired.config.clone(),
+    }));
+    // Found again after a crash, a matching topic is taken over, unless that is ruled out: then it must be known ours.
+    let would_be_refused = desired.adoption == AdoptionPolicy::Never || !policy.home;
+    if would_be_refused && !recorded.announced {
+        plan.save = Some(Save::Announcement);
+    }
+    plan
+}
+
+fn present(desired: &Desired, live: &Live, recorded: &Recorded, policy: &Policy) -> Plan {
+    match recorded.id {
+        Some(id) if id == live.id => own(Claim::Ours, desired, live, recorded),
+        Some(_) if policy.accepted == Some(live.id) => own(Claim::Accept, desired, live, recorded),
+        Some(id) => Plan::refuse(
+            Claim::HandsOff,
+            Reason::TopicReplaced,
+            format!(
+                "another topic, {}, stands in the place of ours, {id}; to take it over, annotate this object with {}={}",
+                live.id,
+                ottla_crds::ACCEPT_TOPIC_ID,
+                live.id
+            ),
+        ),
+        None => adopt(desired, live, recorded, policy),
+    }
+}
+
+fn adopt(desired: &Desired, live: &Live, recorded: &Recorded, policy: &Policy) -> Plan {
+    let would = own(Claim::Adopt, desired, live, recorded);
+    let difference = changes(desired, live, recorded);
+    if recorded.announced && difference.is_empty() {
+        return Plan { claim: Claim::Ours, ..would };
+    }
+    let refused = if !policy.home {
+        Some("only an object in the KafkaCluster's own namespace may take over a topic that exists".to_owned())
+    } else if desired.adoption == AdoptionPolicy::Never {
+        Some("the topic exists already, and adoptionPolicy is Never".to_owned())
+    } else if desired.adoption == AdoptionPolicy::IfMatching && !difference.is_empty() {
+        let keys: Vec<&str> = difference.iter().map(|d| d.key.as_str()).collect();
+        Some(format!(
+            "the topic exists already and differs in {}; correct the spec, or set adoptionPolicy to Always",
+            keys.join(", ")
+        ))
+    } else {
+        None
+    };
+    match refused {
+        Some(message) => {
+            Plan { difference, ..Plan::refuse(Claim::HandsOff, Reason::AdoptionRequired, message) }
+        }
+        None => would,
+    }
+}
+
+/// Brings a topic that is ours, or becomes it, to its spec.
+fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Plan {
+    let mut plan = Plan::new(claim);
+    let (set, unset) = config_changes(desired, live, recorded);
+    if set.keys().any(|key| !recorded.managed.contains_key(key)) {
+        let mut managed = recorded.managed.clone();
+        managed.extend(desired.config.clone());
+        plan.save = Some(Save::Managed(managed));
+    }
+    if !set.is_empty() || !unset.is_empty() {
+        plan.actions.push(Action::Alter { topic: desired.name.clone(), set, unset });
+    }
+    match desired.partitions {
+        Some(wanted) if wanted > live.partitions => plan.actions.push(Action::Grow {
+            topic: desired.name.clone(),
+            from: live.partitions,
+            to: wanted,
+        }),
+        Some(wanted) if wanted < live.partitions => {
+            plan.refusals.push(Refusal {
+                reason: Reason::PartitionDecreaseRefused,
+                message: format!(
+                    "the topic has {} partitions and cannot go down to {wanted}; set partitions to {} or more",
+                    live.partitions, live.partitions
+                ),
+            });
+            plan.difference.push(difference("partitions", wanted, Some(live.partitions)));
+        }
+        _ => {}
+    }
+    if let Some(wanted) = desired.replication_factor
+        && wanted != live.replication_factor
+    {
+        plan.refusals.push(Refusal {
+            reason: Reason::ReplicationFactorChangeRefused,
+            message: format!(
+                "the topic has replication factor {} and is not moved to {wanted}; set replicationFactor to {}, or \
+                 move the replicas with Kafka's own tools",
+                live.replication_factor, live.replication_factor
+            ),
+        });
+        plan.difference.push(difference("replicationFactor", wanted, Some(live.replication_factor)));
+    }
+    plan
+}
+
+fn difference(key: &str, desired: impl ToString, live: Option<impl ToString>) -> Difference {
+    Difference { key: key.to_owned(), desired: desired.to_string(), live: live.map(|live| live.to_string()) }
+}
+
+/// Everything that taking the topic over would change or want changed.
+fn changes(desired: &Desired, live: &Live, recorded: &Recorded) -> Vec<Difference> {
+    let mut all = vec![];
+    if let Some(wanted) = desired.partitions
+        && wanted != live.partitions
+    {
+        all.push(difference("partitions", wanted, Some(live.partitions)));
+    }
+    if let Some(wanted) = desired.replication_factor
+        && wanted != live.replication_factor
+    {
+        all.push(difference("replicationFactor", wanted, Some(live.replication_factor)));
+    }
+    let (set, _) = config_changes(desired, live, recorded);
+    for (key, value) in set {
+        let on_topic = live.config.get(&key).filter(|entry| entry.source == ConfigSource::Topic);
+        all.push(difference(&key, value, on_topic.and_then(|entry| entry.value.as_ref())));
+    }
+    all
+}
+
+/// Configs to set: those not both equal and set on the topic itself. Configs to reset: those we set, no longer asked
+/// for, and still set on the topic.
+fn config_changes(
+    desired: &Desired,
+    live: &Live,
+    recorded: &Recorded,
+) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    let on_topic = |key: &str| live.config.get(key).filter(|entry| entry.source == ConfigSource::Topic);
+    let holds = |key: &str, value: &str| {
+        on_topic(key).is_some_and(|entry| entry.value.as_deref().is_some_and(|live| same(key, live, value)))
+    };
+    let set = desired.config.iter().filter(|(key, value)| !holds(key, value));
+    let left = recorded.managed.keys().filter(|key| !desired.config.contains_key(*key));
+    let unset = left.filter(|key| !desired.unmanaged.contains(*key) && on_topic(key).is_some());
+    (set.map(|(key, value)| (key.clone(), value.clone())).collect(), unset.cloned().collect())
+}
+
+/// The topic after an action succeeded.
+#[must_use]
+pub fn applied(mut live: Live, action: &Action) -> Live {
+    match action {
+        Action::Alter { set, unset, .. } => {
+            for (key, value) in set {
+                let entry = ConfigEntry {
+                    value: Some(value.clone()),
+                    source: ConfigSource::Topic,
+                    read_only: false,
+                    sensitive: false,
+                };
+                live.config.insert(key.clone(), entry);
+            }
+            for key in unset {
+                live.config.remove(key);
+            }
+        }
+        Action::Grow { to, .. } => live.partitions = *to,
+        Action::Create(_) | Action::Delete(_) => {}
+    }
+    live
+}
+
+#[cfg(test)]
+mod tests;

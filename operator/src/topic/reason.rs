@@ -1,0 +1,128 @@
+//! Every reason of a KafkaTopic's Ready condition. `docs/reasons.md` has cause and remedy of each.
+
+use crate::runtime::conditions::Progress;
+
+/// Why a KafkaTopic is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The topic is as declared.
+    Ready,
+    /// The topic is about to be created; saved first, so that it is known as ours afterwards.
+    Creating,
+    /// The spec asks for nothing to be done.
+    Suspended,
+    /// The KafkaCluster does not exist or may not be used from this namespace.
+    ClusterNotFound,
+    /// The KafkaCluster cannot be used at present.
+    ClusterNotReady,
+    /// The spec is no valid one.
+    InvalidSpec,
+    /// A config key or value is refused.
+    InvalidConfig,
+    /// Kafka refuses the name, or the name is Kafka's own.
+    InvalidTopicName,
+    /// Fewer partitions are asked for than there are.
+    PartitionDecreaseRefused,
+    /// Another replication factor is asked for than there is.
+    ReplicationFactorChangeRefused,
+    /// Kafka has too few brokers for the replication factor.
+    InvalidReplicationFactor,
+    /// The topic exists already and is not taken over as it is.
+    AdoptionRequired,
+    /// Another object owns the topic.
+    TopicOwnedByOther,
+    /// Another topic stands in the place of ours.
+    TopicReplaced,
+    /// The topic is not seen any more; believed after a second look.
+    TopicMissing,
+    /// Kafka does not allow it to these credentials.
+    NotAuthorized,
+    /// A policy of Kafka forbids it.
+    PolicyViolation,
+    /// Kafka has topic deletion switched off.
+    DeletionDisabled,
+    /// A topic may be deleted only from its KafkaCluster's own namespace.
+    DeletionNotAllowed,
+    /// Kafka did not do it, and may do it later.
+    KafkaError,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 20] = [
+        Self::Ready,
+        Self::Creating,
+        Self::Suspended,
+        Self::ClusterNotFound,
+        Self::ClusterNotReady,
+        Self::InvalidSpec,
+        Self::InvalidConfig,
+        Self::InvalidTopicName,
+        Self::PartitionDecreaseRefused,
+        Self::ReplicationFactorChangeRefused,
+        Self::InvalidReplicationFactor,
+        Self::AdoptionRequired,
+        Self::TopicOwnedByOther,
+        Self::TopicReplaced,
+        Self::TopicMissing,
+        Self::NotAuthorized,
+        Self::PolicyViolation,
+        Self::DeletionDisabled,
+        Self::DeletionNotAllowed,
+        Self::KafkaError,
+    ];
+
+    /// As conditions, events and metrics spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Creating => "Creating",
+            Self::Suspended => "Suspended",
+            Self::ClusterNotFound => "ClusterNotFound",
+            Self::ClusterNotReady => "ClusterNotReady",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::InvalidConfig => "InvalidConfig",
+            Self::InvalidTopicName => "InvalidTopicName",
+            Self::PartitionDecreaseRefused => "PartitionDecreaseRefused",
+            Self::ReplicationFactorChangeRefused => "ReplicationFactorChangeRefused",
+            Self::InvalidReplicationFactor => "InvalidReplicationFactor",
+            Self::AdoptionRequired => "AdoptionRequired",
+            Self::TopicOwnedByOther => "TopicOwnedByOther",
+            Self::TopicReplaced => "TopicReplaced",
+            Self::TopicMissing => "TopicMissing",
+            Self::NotAuthorized => "NotAuthorized",
+            Self::PolicyViolation => "PolicyViolation",
+            Self::DeletionDisabled => "DeletionDisabled",
+            Self::DeletionNotAllowed => "DeletionNotAllowed",
+            Self::KafkaError => "KafkaError",
+        }
+    }
+
+    /// Whether the operator is on its way, or somebody must act first.
+    #[must_use]
+    pub const fn progress(self) -> Progress {
+        match self {
+            Self::Ready => Progress::Done,
+            Self::Suspended => Progress::Halted,
+            Self::Creating
+            | Self::ClusterNotFound
+            | Self::ClusterNotReady
+            | Self::InvalidReplicationFactor
+            | Self::TopicMissing
+            | Self::KafkaError => Progress::Working,
+            Self::InvalidSpec
+            | Self::InvalidConfig
+            | Self::InvalidTopicName
+            | Self::PartitionDecreaseRefused
+            | Self::ReplicationFactorChangeRefused
+            | Self::AdoptionRequired
+            | Self::TopicOwnedByOther
+            | Self::TopicReplaced
+            | Self::NotAuthorized
+            | Self::PolicyViolation
+            | Self::DeletionDisabled
+            | Self::DeletionNotAllowed => Progress::Stalled,
+        }
+    }
+}

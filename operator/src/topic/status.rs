@@ -1,0 +1,224 @@
+//! Writes down what became of a pass. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use ottla_crds::KafkaTopicStatus;
+use ottla_crds::topic::Difference;
+use ottla_kafka::error::{Class, ErrorCode, KafkaError};
+use ottla_kafka::types::{ClusterId, PartitionCount, ReplicationFactor, TopicId};
+
+use super::plan::{Live, Plan, Recorded, Refusal};
+use super::reason::Reason;
+use crate::runtime::Action;
+use crate::runtime::backoff::Pace;
+use crate::runtime::conditions::{self, READY};
+
+/// What is now known of the topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing new.
+    Keep,
+    /// A create is about to be sent to this cluster.
+    Announced(ClusterId),
+    /// The topic is ours and looks like this.
+    Ours {
+        /// On which cluster.
+        cluster: ClusterId,
+        /// Its id.
+        id: TopicId,
+        /// Its partitions.
+        partitions: PartitionCount,
+        /// Its replicas.
+        replication_factor: ReplicationFactor,
+        /// The configs we set.
+        managed: BTreeMap<String, String>,
+    },
+}
+
+impl Shape {
+    /// A topic of ours as seen.
+    #[must_use]
+    pub fn of(cluster: &ClusterId, live: &Live, managed: BTreeMap<String, String>) -> Self {
+        Self::Ours {
+            cluster: cluster.clone(),
+            id: live.id,
+            partitions: live.partitions,
+            replication_factor: live.replication_factor,
+            managed,
+        }
+    }
+}
+
+/// What became of a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why the topic is Ready or not.
+    pub reason: Reason,
+    /// The same in a sentence.
+    pub message: String,
+    /// What is now known.
+    pub shape: Shape,
+    /// What differs and stays so.
+    pub difference: Vec<Difference>,
+    /// When to look again.
+    pub again: Action,
+}
+
+impl Outcome {
+    /// An outcome about which nothing new is known of the topic.
+    #[must_use]
+    pub fn held(reason: Reason, message: impl Into<String>, again: Action) -> Self {
+        Self { reason, message: message.into(), shape: Shape::Keep, difference: vec![], again }
+    }
+
+    /// The outcome of a plan of which every action succeeded.
+    #[must_use]
+    pub fn of(plan: Plan, shape: Shape) -> Self {
+        let Some(first) = plan.refusals.first().map(|refusal| refusal.reason) else {
+            let message = "the topic is as declared".to_owned();
+            return Self { reason: Reason::Ready, message, shape, difference: vec![], again: Action::AwaitChange };
+        };
+        let messages: Vec<String> = plan.refusals.into_iter().map(|Refusal { message, .. }| message).collect();
+        Self {
+            reason: first,
+            message: messages.join("; "),
+            shape,
+            difference: plan.difference,
+            again: Action::AwaitChange,
+        }
+    }
+
+    /// The outcome of a call that failed.
+    #[must_use]
+    pub fn failed(error: &KafkaError, shape: Shape) -> Self {
+        let reason = reason_of(error);
+        let again = match error.class() {
+            Class::Retriable | Class::Ambiguous | Class::Decide => Action::Retry(Pace::FAST),
+            Class::SlowRetry => Action::Retry(Pace::SLOW),
+            Class::Terminal if matches!(reason, Reason::InvalidConfig | Reason::InvalidSpec) => Action::AwaitChange,
+            Class::Terminal => Action::Retry(Pace::SLOW),
+        };
+        Self { reason, message: error.to_string(), shape, difference: vec![], again }
+    }
+
+    /// The outcome of configs that Kafka refused while it took the others.
+    #[must_use]
+    pub fn refused_configs(refused: &BTreeMap<String, KafkaError>, shape: Shape) -> Self {
+        let causes: Vec<String> = refused.iter().map(|(key, error)| format!("config.{key}: {error}")).collect();
+        Self {
+            reason: Reason::InvalidConfig,
+            message: causes.join("; "),
+            shape,
+            difference: vec![],
+            again: Action::AwaitChange,
+        }
+    }
+}
+
+fn reason_of(error: &KafkaError) -> Reason {
+    match error.code() {
+        Some(ErrorCode::INVALID_CONFIG) => Reason::InvalidConfig,
+        Some(ErrorCode::INVALID_TOPIC_EXCEPTION) => Reason::InvalidTopicName,
+        Some(ErrorCode::INVALID_REQUEST) => Reason::InvalidSpec,
+        Some(ErrorCode::INVALID_REPLICATION_FACTOR) => Reason::InvalidReplicationFactor,
+        Some(ErrorCode::POLICY_VIOLATION) => Reason::PolicyViolation,
+        Some(ErrorCode::TOPIC_DELETION_DISABLED) => Reason::DeletionDisabled,
+        Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED) => {
+            Reason::NotAuthorized
+        }
+        _ => Reason::KafkaError,
+    }
+}
+
+/// What a status tells of our topic on a cluster. Ids of another cluster tell nothing.
+#[must_use]
+pub fn recorded(status: &KafkaTopicStatus, cluster: &ClusterId) -> Recorded {
+    if status.cluster_id.as_deref() != Some(cluster.as_str()) {
+        return Recorded::default();
+    }
+    let id = status.topic_id.as_deref().and_then(|id| id.parse().ok());
+    let creating = conditions::find(&status.conditions, READY)
+        .is_some_and(|ready| ready.reason == Reason::Creating.as_str());
+    Recorded {
+        id,
+        announced: status.topic_id.is_none() && creating,
+        managed: status.managed_config.clone(),
+        partitions: status.partitions.and_then(|count| count.try_into().ok()),
+        replication_factor: status.replication_factor.and_then(|factor| factor.try_into().ok()),
+    }
+}
+
+/// The status after a pass, or none if it says what the previous one said.
+#[must_use]
+pub fn next(
+    previous: &KafkaTopicStatus,
+    topic_name: &str,
+    outcome: &Outcome,
+    generation: i64,
+    now: Timestamp,
+) -> Option<KafkaTopicStatus> {
+    let mut status = previous.clone();
+    status.observed_generation = Some(generation);
+    status.topic_name = (topic_name.len() <= 249).then(|| topic_name.to_owned());
+    status.difference.clone_from(&outcome.difference);
+    match &outcome.shape {
+        Shape::Keep => {}
+        Shape::Announced(cluster) => {
+            status.cluster_id = Some(cluster.as_str().to_owned());
+            status.topic_id = None;
+        }
+        Shape::Ours { cluster, id, partitions, replication_factor, managed } => {
+            status.cluster_id = Some(cluster.as_str().to_owned());
+            status.topic_id = Some(id.to_string());
+            status.partitions = Some(partitions.get());
+            status.replication_factor = Some(i32::from(replication_factor.get()));
+            status.managed_config.clone_from(managed);
+        }
+    }
+    let facts = conditions::summary(outcome.reason.progress(), outcome.reason.as_str(), &outcome.message);
+    status.conditions = conditions::build(&previous.conditions, facts, generation, now);
+    (status != *previous).then_some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_same_outcome_is_written_once() {
+        let outcome = Outcome::held(Reason::ClusterNotReady, "waits", Action::AwaitChange);
+        let status = next(&KafkaTopicStatus::default(), "t", &outcome, 1, at(1)).unwrap();
+        assert_eq!(next(&status, "t", &outcome, 1, at(50)), None);
+    }
+
+    #[test]
+    fn ids_of_another_cluster_are_not_believed() {
+        let status = KafkaTopicStatus {
+            cluster_id: Some("A".into()),
+            topic_id: Some("AAAAAAAAAAAAAAAAAAAAAQ".into()),
+            managed_config: [("a".to_owned(), "b".to_owned())].into(),
+            ..KafkaTopicStatus::default()
+        };
+        assert!(recorded(&status, &ClusterId::from("A")).id.is_some());
+        assert_eq!(recorded(&status, &ClusterId::from("B")), Recorded::default());
+    }
+
+    #[test]
+    fn an_announcement_holds_until_another_reason_is_written() {
+        let cluster = ClusterId::from("A");
+        let announced = Outcome {
+            shape: Shape::Announced(cluster.clone()),
+            ..Outcome::held(Reason::Creating, "", Action::AwaitChange)
+        };
+        let status = next(&KafkaTopicStatus::default(), "t", &announced, 1, at(1)).unwrap();
+        assert!(recorded(&status, &cluster).announced);
+        let refused = Outcome::held(Reason::PolicyViolation, "", Action::AwaitChange);
+        let status = next(&status, "t", &refused, 1, at(2)).unwrap();
+        assert!(!recorded(&status, &cluster).announced);
+    }
+}

@@ -1,0 +1,152 @@
+//! Finds drift: one look at all topics of a cluster every tick, compared with what the objects say. Changes nothing
+//! and writes nothing; it only has those topics looked at that are not as they should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use ottla_crds::KafkaTopic;
+use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery};
+use ottla_kafka::types::{ClusterId, TopicName};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::desired::{self, Desired};
+use super::plan::{self, Policy, Recorded, Sight};
+use super::{at_home, observe, status};
+use crate::cluster::cluster_key;
+use crate::runtime::controller::generation;
+use crate::runtime::{Context, Key};
+
+/// How often each cluster is swept.
+const TICK: Duration = Duration::from_secs(45);
+/// How many topics are asked for at once.
+const CHUNK: usize = 500;
+/// Name of the loop in the health report.
+const LOOP: &str = "topic sweep";
+
+/// A topic at rest: what it should be.
+struct AtRest {
+    key: Key,
+    object: Arc<KafkaTopic>,
+    desired: Desired,
+    recorded: Recorded,
+}
+
+/// Sweeps until told to stop.
+pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // The first passes over all objects are the first sweep.
+    tick.tick().await;
+    ctx.health.beat(LOOP);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        ctx.health.beat(LOOP);
+        let sweeps = ctx.stores.clusters.objects().into_iter().map(|cluster| {
+            let ctx = ctx.clone();
+            async move { sweep(&ctx, &Key::of(&*cluster)).await }
+        });
+        // A dead cluster's deadlines pass while the others are done; the next tick waits for all of them.
+        let all = futures::future::join_all(sweeps);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tokio::time::timeout(TICK, all) => {}
+        }
+    }
+}
+
+/// Looks once at all topics of a cluster; tells how many are to be looked at closer.
+pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
+    let Some((admin, id)) = ctx.connections.get(cluster).and_then(|connection| connection.usable()) else {
+        return 0;
+    };
+    let at_rest = at_rest(ctx, cluster, &id);
+    let mut moved = 0;
+    for chunk in at_rest.chunks(CHUNK) {
+        let Some(suspects) = suspects(&*admin, chunk).await else {
+            ctx.queues.clusters.add(cluster.clone());
+            return moved;
+        };
+        moved += suspects.len();
+        for key in suspects {
+            info!(namespace = key.namespace, name = key.name, "Found drift");
+            ctx.queues.topics.add(key);
+        }
+    }
+    debug!(namespace = cluster.namespace, name = cluster.name, topics = at_rest.len(), moved, "Swept topics");
+    moved
+}
+
+/// The topics that were reconciled in full: only they can drift.
+fn at_rest(ctx: &Context, cluster: &Key, id: &ClusterId) -> Vec<AtRest> {
+    let objects = ctx.stores.topics.objects().into_iter();
+    objects
+        .filter_map(|object| {
+            let key = Key::of(&*object);
+            let status = object.status.as_ref()?;
+            let recorded = status::recorded(status, id);
+            let rests = cluster_key(&key, &object.spec.cluster_ref) == *cluster
+                && object.metadata.deletion_timestamp.is_none()
+                && status.observed_generation == Some(generation(&*object))
+                && recorded.id.is_some();
+            let desired = desired::parse(&object.name_any(), &object.spec).ok()?;
+            (rests && !desired.suspend).then_some(AtRest { key, object, desired, recorded })
+        })
+        .collect()
+}
+
+/// Those of a chunk that are not as they should be; none if Kafka could not be asked.
+async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
+    let names: BTreeSet<TopicName> = chunk.iter().map(|topic| topic.desired.name.clone()).collect();
+    let mut topics = admin.describe_topics(names).await;
+    if topics.values().any(|answer| answer.as_ref().is_err_and(ottla_kafka::error::KafkaError::is_connection)) {
+        return None;
+    }
+    let mut keys: BTreeMap<TopicName, BTreeSet<String>> = BTreeMap::new();
+    for topic in chunk {
+        let wanted = observe::keys(&topic.desired, &topic.recorded);
+        if matches!(topics.get(&topic.desired.name), Some(Ok(Some(_)))) && !wanted.is_empty() {
+            keys.entry(topic.desired.name.clone()).or_default().extend(wanted);
+        }
+    }
+    let queries: Vec<ConfigQuery> =
+        keys.into_iter().map(|(topic, keys)| ConfigQuery { topic, keys: ConfigKeys::Named(keys) }).collect();
+    let configs = if queries.is_empty() { BTreeMap::new() } else { admin.describe_configs(queries).await };
+    let is_suspect = |topic: &&AtRest| {
+        let name = &topic.desired.name;
+        let sight = match topics.get(name) {
+            Some(Ok(Some(seen))) => match configs.get(name) {
+                Some(Err(_)) => return false,
+                Some(Ok(config)) => observe::live(seen, config.clone()),
+                None => observe::live(seen, BTreeMap::new()),
+            },
+            Some(Ok(None)) => return true,
+            _ => return false,
+        };
+        sight.is_ok_and(|live| differs(topic, live))
+    };
+    let suspects: Vec<Key> = chunk.iter().filter(is_suspect).map(|topic| topic.key.clone()).collect();
+    topics.clear();
+    Some(suspects)
+}
+
+/// Whether a pass over the topic would do or say anything new.
+fn differs(topic: &AtRest, live: plan::Live) -> bool {
+    let Some(status) = topic.object.status.as_ref() else { return true };
+    let reason = crate::runtime::conditions::find(&status.conditions, crate::runtime::conditions::READY)
+        .map_or("", |ready| ready.reason.as_str());
+    let shape = (status.partitions, status.replication_factor)
+        != (Some(live.partitions.get()), Some(i32::from(live.replication_factor.get())));
+    let replaced = topic.recorded.id != Some(live.id);
+    let policy = Policy { home: at_home(&topic.object), accepted: None, other_owner: None };
+    let plan = plan::plan(&topic.desired, &Sight::Present(live), &topic.recorded, &policy);
+    // What Kafka refused to set, and a replacement already told of, are no news.
+    let told = (replaced && reason == "TopicReplaced")
+        || ["InvalidConfig", "TopicOwnedByOther", "PolicyViolation", "NotAuthorized"].contains(&reason);
+    !told && (shape || replaced || !plan.actions.is_empty())
+}
