@@ -112,7 +112,7 @@ fn existing_job(desired: &Bounded<'_>, job: &JobFacts, child: &str) -> Option<Ac
 /// An endless workload as declared.
 pub struct Endless<'a> {
     /// What the pods of the run with that number are to be; none while something is waited for.
-    pub workload: Option<&'a dyn Fn(u32) -> Workload>,
+    pub workload: Option<&'a (dyn Fn(u32) -> Workload + Sync)>,
     /// The last run number that status tells of, 0 for none: a run number is never used twice.
     pub recorded_run: u32,
     /// Configurations of ours that exist.

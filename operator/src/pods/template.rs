@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use ottla_contract::config::{POD_NAME_VARIABLE, TERMINATION_FILE};
 use ottla_crds::pod::{PodSettings, Quantities, Resources, TolerationOperator};
 
 use super::manifests::Workload;
@@ -111,7 +112,7 @@ fn container(workload: &Workload) -> Container {
             format!("{CONFIG_DIR}/{CONFIG_FILE}"),
         ]),
         env: Some(vec![EnvVar {
-            name: "POD_NAME".to_owned(),
+            name: POD_NAME_VARIABLE.to_owned(),
             value_from: Some(EnvVarSource {
                 field_ref: Some(ObjectFieldSelector {
                     api_version: Some("v1".to_owned()),
@@ -131,7 +132,7 @@ fn container(workload: &Workload) -> Container {
         readiness_probe: Some(probe("/readyz", 5, 3)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         security_context: Some(container_security()),
-        termination_message_path: Some("/dev/termination-log".to_owned()),
+        termination_message_path: Some(TERMINATION_FILE.to_owned()),
         termination_message_policy: Some("File".to_owned()),
         volume_mounts: Some(vec![VolumeMount {
             name: "config".to_owned(),

@@ -1,0 +1,2 @@
+//! KafkaConsumer: a group that verifies records.
+pub mod desired;

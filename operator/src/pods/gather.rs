@@ -1,0 +1,203 @@
+//! What the pods of a workload say: the live report of each that runs, the last words of each that ended, and the
+//! last report of each that is gone.
+//!
+//! Needs a network, no Kubernetes client. It passes on what was said and judges nothing. Memory only: what must
+//! outlive the operator is in statuses and, until a Job is deleted, in its pods.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use futures::StreamExt;
+use ottla_contract::ids::Incarnation;
+use ottla_contract::report::{ConsumerReport, Process, ProducerReport};
+use ottla_contract::summary::{Report, TerminationSummary};
+use serde::de::DeserializeOwned;
+use tracing::debug;
+
+use super::children::{Ending, PodFacts, PodState};
+use super::fetch::Fetcher;
+use super::template::HTTP_PORT;
+use crate::runtime::error::chain;
+
+/// Reports fetched at once, of one object's pods.
+const CONCURRENCY: usize = 16;
+/// Processes of one object remembered.
+const MAX_PROCESSES: usize = 4_000;
+
+/// A report of either role.
+pub trait Reported: DeserializeOwned + Clone + Send {
+    /// The process that speaks.
+    fn process(&self) -> &Process;
+    /// The report within a termination message, if it is of this role.
+    fn of_summary(report: Report) -> Option<Self>;
+    /// What the process itself said it lacks room for in its last words is taken over from its last report.
+    fn complete_from(&mut self, earlier: &Self);
+}
+
+impl Reported for ProducerReport {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn of_summary(report: Report) -> Option<Self> {
+        match report {
+            Report::Producer(report) => Some(report),
+            Report::Consumer(_) => None,
+        }
+    }
+
+    fn complete_from(&mut self, earlier: &Self) {
+        if !self.truncated {
+            return;
+        }
+        for known in &earlier.incarnations {
+            match self.incarnations.iter_mut().find(|i| i.id == known.id) {
+                Some(ours) if ours.streams.is_empty() => ours.streams.clone_from(&known.streams),
+                Some(_) => {}
+                None => self.incarnations.push(known.clone()),
+            }
+        }
+    }
+}
+
+impl Reported for ConsumerReport {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn of_summary(report: Report) -> Option<Self> {
+        match report {
+            Report::Consumer(report) => Some(report),
+            Report::Producer(_) => None,
+        }
+    }
+
+    fn complete_from(&mut self, earlier: &Self) {
+        if self.segments.is_empty() {
+            self.segments.clone_from(&earlier.segments);
+        }
+    }
+}
+
+/// What one process said last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said<R> {
+    /// Uid of its pod.
+    pub pod_uid: String,
+    /// Its newest report.
+    pub report: R,
+    /// It ended, or its pod is gone: it will say no more.
+    pub ended: bool,
+}
+
+/// Remembers and fetches what processes say; one for each kind of report.
+#[derive(Debug)]
+pub struct Gatherer<R> {
+    fetcher: Fetcher,
+    /// By object uid, then by process.
+    seen: Mutex<HashMap<String, BTreeMap<Process, Said<R>>>>,
+}
+
+impl<R> Default for Gatherer<R> {
+    fn default() -> Self {
+        Self::on_port(HTTP_PORT)
+    }
+}
+
+impl<R> Gatherer<R> {
+    /// A gatherer of reports served on `port`.
+    #[must_use]
+    pub fn on_port(port: u16) -> Self {
+        Self { fetcher: Fetcher::new(port), seen: Mutex::default() }
+    }
+
+    /// Drops what is remembered of an object that needs no more gathering.
+    pub fn forget(&self, object_uid: &str) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(object_uid);
+    }
+}
+
+impl<R: Reported> Gatherer<R> {
+    /// Asks every pod that runs for its report, reads the last words of those that ended, and tells what all
+    /// processes of the object ever said.
+    pub async fn gather(&self, object_uid: &str, pods: &[PodFacts]) -> Vec<Said<R>> {
+        let asked = pods.iter().filter(|pod| pod.state == PodState::Running);
+        let live: Vec<Said<R>> = futures::stream::iter(asked)
+            .map(|pod| async move {
+                let report = self.ask(pod).await?;
+                Some(Said { pod_uid: pod.uid.clone(), report, ended: false })
+            })
+            .buffer_unordered(CONCURRENCY)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        let ended = pods.iter().flat_map(|pod| endings(pod).map(move |ending| (pod, ending)));
+        let last_words = ended.filter_map(|(pod, ending)| {
+            let report = last_words::<R>(pod, ending)?;
+            Some(Said { pod_uid: pod.uid.clone(), report, ended: true })
+        });
+        self.remember(object_uid, pods, last_words.chain(live).collect())
+    }
+
+    async fn ask(&self, pod: &PodFacts) -> Option<R> {
+        let body = match self.fetcher.report(pod.ip?).await {
+            Ok(body) => body,
+            Err(error) => {
+                debug!(pod = pod.name, error = chain(&error), "Pod gave no report");
+                return None;
+            }
+        };
+        serde_json::from_slice(&body)
+            .inspect_err(|error| debug!(pod = pod.name, %error, "Pod gave a report that cannot be read"))
+            .ok()
+    }
+
+    fn remember(&self, object_uid: &str, pods: &[PodFacts], news: Vec<Said<R>>) -> Vec<Said<R>> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.entry(object_uid.to_owned()).or_default();
+        let speaking: HashMap<String, Incarnation> = news
+            .iter()
+            .filter(|said| !said.ended)
+            .map(|said| (said.pod_uid.clone(), said.report.process().start))
+            .collect();
+        for mut said in news {
+            // The pod's name is Kubernetes' word, not the report's: no pod speaks for another.
+            let Some(pod) = pods.iter().find(|pod| pod.uid == said.pod_uid) else { continue };
+            let process = Process { pod: pod.name.clone(), start: said.report.process().start };
+            if let Some(earlier) = known.get(&process) {
+                said.report.complete_from(&earlier.report);
+            }
+            known.insert(process, said);
+        }
+        for (process, said) in known.iter_mut() {
+            let running = pods.iter().any(|pod| pod.uid == said.pod_uid && pod.state == PodState::Running);
+            let replaced = speaking.get(&said.pod_uid).is_some_and(|start| *start != process.start);
+            said.ended = said.ended || !running || replaced;
+        }
+        while known.len() > MAX_PROCESSES {
+            known.pop_first();
+        }
+        known.values().cloned().collect()
+    }
+}
+
+fn endings(pod: &PodFacts) -> impl Iterator<Item = &Ending> {
+    let now = match &pod.state {
+        PodState::Ended(ending) => Some(ending),
+        PodState::Waiting(_) | PodState::Running => None,
+    };
+    pod.previous.iter().chain(now)
+}
+
+fn last_words<R: Reported>(pod: &PodFacts, ending: &Ending) -> Option<R> {
+    if ending.message.is_empty() {
+        return None;
+    }
+    let summary = TerminationSummary::from_message(&ending.message)
+        .inspect_err(|error| debug!(pod = pod.name, error = chain(error), "Pod left words that cannot be read"))
+        .ok()?;
+    R::of_summary(summary.report)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,2 @@
+//! KafkaProducer: pods that send marked records.
+pub mod desired;
