@@ -78,7 +78,7 @@ async fn what_only_kafka_can_tell_is_answered_by_a_condition() -> Result<()> {
             scene,
             (Kind::Topic, "unknown-key"),
             with("key", "retention.sm", json!("1")),
-            "",
+            "InvalidConfig",
             "retention.sm",
         )
         .await?;
@@ -86,7 +86,7 @@ async fn what_only_kafka_can_tell_is_answered_by_a_condition() -> Result<()> {
             scene,
             (Kind::Topic, "bad-value"),
             with("value", "retention.ms", json!("7d")),
-            "",
+            "InvalidConfig",
             "retention.ms",
         )
         .await?;

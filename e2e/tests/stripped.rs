@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 const SOON: u64 = 30;
 
-async fn told(scene: &Scene, name: &str, words: &str) -> Result<()> {
+async fn told(scene: &Scene, name: &str, reason: &str, words: &str) -> Result<()> {
     let topic = scene
-        .await_says(Kind::Topic, name, ("Ready", "False", "InvalidSpec"), SOON)
+        .await_says(Kind::Topic, name, ("Ready", "False", reason), SOON)
         .await?;
     let message = topic.condition("Ready").context("condition Ready")?.message;
     ensure!(
@@ -61,7 +61,7 @@ async fn without_rules(scene: &Scene) -> Result<()> {
         async || scene.apply(Kind::Topic, "long-name", long.clone()).await,
     )
     .await?;
-    told(scene, "long-name", "249").await?;
+    told(scene, "long-name", "InvalidTopicName", "249").await?;
     scene
         .apply(
             Kind::Topic,
@@ -69,11 +69,11 @@ async fn without_rules(scene: &Scene) -> Result<()> {
             fixtures::topic(&scene.topic("p"), 0),
         )
         .await?;
-    told(scene, "no-partitions", "partitions").await?;
+    told(scene, "no-partitions", "InvalidSpec", "partitions").await?;
     scene
         .apply(Kind::Topic, "internal", fixtures::topic("__consumer_offsets", 1))
         .await?;
-    told(scene, "internal", "__").await
+    told(scene, "internal", "InvalidTopicName", "two underscores").await
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn a_topic_is_created_grown_changed_and_never_shrunk() -> Result<()> {
         // A decrease is refused, the rest of the spec still applies.
         let config = json!({"retention": {"time": "3d"}});
         scene.apply(Kind::Topic, "life", with(base(3), &config)).await?;
-        let refused = scene.await_says(Kind::Topic, "life", ("Ready", "False", ""), 30).await?;
+        let refused = scene.await_says(Kind::Topic, "life", ("Ready", "False", "PartitionDecreaseRefused"), 30).await?;
         let keys: Vec<Value> = refused.at("/status/difference").as_array().into_iter().flatten().map(|d| d["key"].clone()).collect();
         ensure!(keys.contains(&json!("partitions")), "difference: {}", refused.at("/status/difference"));
         let seen = live(scene, "life").await?;
@@ -85,7 +85,7 @@ async fn a_topic_applied_before_its_cluster_becomes_ready_with_it() -> Result<()
             .apply(Kind::Topic, "early", fixtures::topic(&scene.topic("early"), 1))
             .await?;
         scene
-            .await_says(Kind::Topic, "early", ("Ready", "False", ""), 30)
+            .await_says(Kind::Topic, "early", ("Ready", "False", "ClusterNotFound"), 30)
             .await?;
         with_cluster(scene).await?;
         scene.await_says(Kind::Topic, "early", READY, 30).await?;
