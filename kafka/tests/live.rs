@@ -104,8 +104,9 @@ async fn a_listener_of_another_security_protocol_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_single_creates_at_once_take_seconds() {
-    let Some(config) = broker::configured("a_thousand_single_creates_at_once_take_seconds") else {
+async fn two_hundred_single_creates_at_once_take_little_more_than_one() {
+    let Some(config) = broker::configured("two_hundred_single_creates_at_once_take_little_more_than_one")
+    else {
         return;
     };
     let client = KafkaAdmin::new(config);
@@ -118,7 +119,7 @@ async fn a_thousand_single_creates_at_once_take_seconds() {
     };
     let mut lone = Vec::new();
     let mut ids = BTreeSet::new();
-    for index in 1_000..1_010 {
+    for index in 200..210 {
         let start = Instant::now();
         let created = client
             .create_topics(vec![topic(index)])
@@ -132,7 +133,7 @@ async fn a_thousand_single_creates_at_once_take_seconds() {
     }
     let start = Instant::now();
     let answers =
-        futures::future::join_all((0..1_000).map(|index| client.create_topics(vec![topic(index)]))).await;
+        futures::future::join_all((0..200).map(|index| client.create_topics(vec![topic(index)]))).await;
     let together = start.elapsed();
     ids.extend(
         answers
@@ -142,11 +143,11 @@ async fn a_thousand_single_creates_at_once_take_seconds() {
     );
     lone.sort();
     eprintln!(
-        "1,000 single creates at once: {together:?}; a lone create: median {:?}",
+        "200 single creates at once: {together:?}; a lone create: median {:?}",
         lone[lone.len() / 2]
     );
-    assert_eq!(ids.len(), 1_010);
+    assert_eq!(ids.len(), 210);
     let deleted = client.delete_topics(ids).await;
     assert!(deleted.values().all(Result::is_ok));
-    assert!(together < Duration::from_secs(10), "{together:?}");
+    assert!(together < Duration::from_secs(5), "{together:?}");
 }
