@@ -37,7 +37,10 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
     let mut tasks = JoinSet::new();
     let ready = Arc::new(AtomicBool::new(false));
     // The server outlives the controllers, so that a long farewell still answers its probes.
-    let served = Served { ctx: ctx.clone(), ready: ready.clone() };
+    let served = Served {
+        ctx: ctx.clone(),
+        ready: ready.clone(),
+    };
     let server_stop = CancellationToken::new();
     let server = tokio::spawn(serve(ctx.config.http_address, served, server_stop.clone()));
     watches(&ctx, &mut tasks);
@@ -82,15 +85,28 @@ fn watches(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
     watch_all(ctx, tasks, &stores.pods, Some(CHILDREN));
 }
 
-fn watch_all<K: Watched>(ctx: &Arc<Context>, tasks: &mut JoinSet<()>, store: &Store<K>, labels: Option<&str>) {
+fn watch_all<K: Watched>(
+    ctx: &Arc<Context>,
+    tasks: &mut JoinSet<()>,
+    store: &Store<K>,
+    labels: Option<&str>,
+) {
     let mut namespaces: Vec<Option<String>> = ctx.config.namespaces().into_iter().map(Some).collect();
     if namespaces.is_empty() {
         namespaces.push(None);
     }
     for namespace in namespaces {
         store.expect_watch();
-        let scope = Scope { namespace, labels: labels.map(str::to_owned) };
-        tasks.spawn(watch(ctx.client.clone(), scope, store.clone(), ctx.metrics.clone()));
+        let scope = Scope {
+            namespace,
+            labels: labels.map(str::to_owned),
+        };
+        tasks.spawn(watch(
+            ctx.client.clone(),
+            scope,
+            store.clone(),
+            ctx.metrics.clone(),
+        ));
     }
 }
 
@@ -113,8 +129,20 @@ async fn controllers(ctx: &Arc<Context>, topics: Arc<Topics>, ready: &AtomicBool
     info!(namespaces = ?ctx.config.namespaces(), "Every object is listed, work begins");
     let queues = &ctx.queues;
     let mut kinds = JoinSet::new();
-    kinds.spawn(drive(Arc::new(Clusters), ctx.clone(), stores.clusters.clone(), queues.clusters.clone(), stop.clone()));
-    kinds.spawn(drive(topics, ctx.clone(), stores.topics.clone(), queues.topics.clone(), stop.clone()));
+    kinds.spawn(drive(
+        Arc::new(Clusters),
+        ctx.clone(),
+        stores.clusters.clone(),
+        queues.clusters.clone(),
+        stop.clone(),
+    ));
+    kinds.spawn(drive(
+        topics,
+        ctx.clone(),
+        stores.topics.clone(),
+        queues.topics.clone(),
+        stop.clone(),
+    ));
     kinds.spawn(topic::sweep::run(ctx.clone(), stop.clone()));
     // One that ends before it is told to ends the process: it is started anew, whole.
     while let Some(_ended) = kinds.join_next().await {

@@ -49,10 +49,15 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli, format: LogFormat) -> anyhow::Result<()> {
-    telemetry::init(format, &std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))?;
+    telemetry::init(
+        format,
+        &std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()),
+    )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let client = Client::try_default().await.context("could not set up the Kubernetes client")?;
+        let client = Client::try_default()
+            .await
+            .context("could not set up the Kubernetes client")?;
         match cli.command {
             Command::Run(config) => {
                 let stop = CancellationToken::new();
@@ -99,6 +104,9 @@ mod tests {
             Command::Release(_) => panic!("not asked for"),
         };
         assert!(parse(&["ottla-operator", "run"]).is_empty());
-        assert_eq!(parse(&["ottla-operator", "run", "--watch-namespaces", "b, a"]), ["a", "b"]);
+        assert_eq!(
+            parse(&["ottla-operator", "run", "--watch-namespaces", "b, a"]),
+            ["a", "b"]
+        );
     }
 }

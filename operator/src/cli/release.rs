@@ -26,7 +26,12 @@ const KINDS: [(&str, &str); 4] = [
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
     /// Namespaces to release objects in, separated by commas; none means every namespace.
-    #[arg(long, env = "OTTLA_WATCH_NAMESPACES", value_delimiter = ',', default_value = "")]
+    #[arg(
+        long,
+        env = "OTTLA_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        default_value = ""
+    )]
     watch_namespaces: Vec<String>,
 
     /// Scale this Deployment, namespace/name, to zero first, and wait until its pods are gone: a running operator
@@ -44,8 +49,12 @@ pub(super) async fn run(client: Client, options: Options) -> anyhow::Result<()> 
         let patience = Duration::from_secs(options.timeout_seconds);
         scale_down(&client, deployment, patience).await?;
     }
-    let mut namespaces: Vec<&str> =
-        options.watch_namespaces.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    let mut namespaces: Vec<&str> = options
+        .watch_namespaces
+        .iter()
+        .map(|name| name.trim())
+        .filter(|name| !name.is_empty())
+        .collect();
     namespaces.dedup();
     let mut released = 0;
     for (kind, plural) in KINDS {
@@ -64,7 +73,11 @@ pub(super) async fn run(client: Client, options: Options) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn release_kind(client: &Client, api: &Api<DynamicObject>, resource: &ApiResource) -> anyhow::Result<usize> {
+async fn release_kind(
+    client: &Client,
+    api: &Api<DynamicObject>,
+    resource: &ApiResource,
+) -> anyhow::Result<usize> {
     let kind = &resource.kind;
     let objects = match api.list_metadata(&ListParams::default()).await {
         Ok(objects) => objects,
@@ -74,12 +87,18 @@ async fn release_kind(client: &Client, api: &Api<DynamicObject>, resource: &ApiR
     };
     let mut released = 0;
     for object in objects.items {
-        if !object.finalizers().iter().any(|finalizer| finalizer.starts_with(OURS)) {
+        if !object
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer.starts_with(OURS))
+        {
             continue;
         }
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let own = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace, resource);
-        strip(&own, &name).await.with_context(|| format!("could not release {kind} {namespace}/{name}"))?;
+        strip(&own, &name)
+            .await
+            .with_context(|| format!("could not release {kind} {namespace}/{name}"))?;
         info!(kind, namespace, name, "Released object");
         released += 1;
     }
@@ -89,12 +108,21 @@ async fn release_kind(client: &Client, api: &Api<DynamicObject>, resource: &ApiR
 /// Takes our finalizers off one object, beginning anew when somebody else changes it meanwhile.
 async fn strip(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
     for _ in 0..5 {
-        let Some(object) = api.get_metadata_opt(name).await? else { return Ok(()) };
-        let kept: Vec<&String> = object.finalizers().iter().filter(|f| !f.starts_with(OURS)).collect();
+        let Some(object) = api.get_metadata_opt(name).await? else {
+            return Ok(());
+        };
+        let kept: Vec<&String> = object
+            .finalizers()
+            .iter()
+            .filter(|f| !f.starts_with(OURS))
+            .collect();
         let patch = json!({
             "metadata": { "resourceVersion": object.metadata.resource_version, "finalizers": kept }
         });
-        match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match api
+            .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
             Ok(_) => return Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
@@ -105,21 +133,36 @@ async fn strip(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
 }
 
 async fn scale_down(client: &Client, deployment: &str, patience: Duration) -> anyhow::Result<()> {
-    let (namespace, name) = deployment.split_once('/').context("--scale-down takes namespace/name")?;
+    let (namespace, name) = deployment
+        .split_once('/')
+        .context("--scale-down takes namespace/name")?;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let patch = json!({ "spec": { "replicas": 0 } });
-    let scaled = match deployments.patch_scale(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+    let scaled = match deployments
+        .patch_scale(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+    {
         Ok(_) => deployments.get_opt(name).await?,
         Err(kube::Error::Api(status)) if status.code == 404 => None,
-        Err(error) => return Err(error).with_context(|| format!("could not scale Deployment {deployment} to zero")),
+        Err(error) => {
+            return Err(error).with_context(|| format!("could not scale Deployment {deployment} to zero"));
+        }
     };
     let Some(scaled) = scaled else { return Ok(()) };
     let labels = scaled.spec.selector.match_labels.unwrap_or_default();
-    let selector = labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+    let selector = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(",");
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let give_up = Instant::now() + patience;
     loop {
-        let left = pods.list_metadata(&ListParams::default().labels(&selector)).await?.items.len();
+        let left = pods
+            .list_metadata(&ListParams::default().labels(&selector))
+            .await?
+            .items
+            .len();
         if left == 0 {
             info!(deployment, "Operator has stopped");
             return Ok(());

@@ -42,17 +42,28 @@ pub struct Desired {
 /// Reads a spec; the error says what to correct.
 pub fn parse(spec: &KafkaClusterSpec) -> Result<Desired, String> {
     if spec.bootstrap_servers.is_empty() || spec.bootstrap_servers.len() > MAX_ADDRESSES {
-        return Err(format!("bootstrapServers must hold 1 to {MAX_ADDRESSES} addresses"));
+        return Err(format!(
+            "bootstrapServers must hold 1 to {MAX_ADDRESSES} addresses"
+        ));
     }
-    let bootstrap = spec.bootstrap_servers.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
+    let bootstrap = spec
+        .bootstrap_servers
+        .iter()
+        .map(|text| address(text))
+        .collect::<Result<_, _>>()?;
     let login = spec.sasl.as_ref().map(login).transpose()?;
     let expected = spec.expected_cluster_id.as_deref().map(ClusterId::from);
-    Ok(Desired { bootstrap, login, expected })
+    Ok(Desired {
+        bootstrap,
+        login,
+        expected,
+    })
 }
 
 fn address(text: &str) -> Result<HostPort, String> {
     let shown: String = text.chars().take(80).collect();
-    let invalid = || format!("bootstrapServers: {shown:?} is no address; write host:port, such as kafka:9092");
+    let invalid =
+        || format!("bootstrapServers: {shown:?} is no address; write host:port, such as kafka:9092");
     if text.len() > 261 || !text.is_ascii() || text.contains(['@', '/', ',']) {
         return Err(invalid());
     }
@@ -73,14 +84,20 @@ fn login(sasl: &Sasl) -> Result<Login, String> {
         SaslMechanism::ScramSha256 => Mechanism::ScramSha256,
         SaslMechanism::ScramSha512 => Mechanism::ScramSha512,
     };
-    Ok(Login { mechanism, username, password: reference("sasl.passwordFrom", &sasl.password_from)? })
+    Ok(Login {
+        mechanism,
+        username,
+        password: reference("sasl.passwordFrom", &sasl.password_from)?,
+    })
 }
 
 fn reference(field: &str, from: &SecretKeyRef) -> Result<SecretKeyRef, String> {
     let fits = |text: &str| {
         !text.is_empty()
             && text.len() <= 253
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
     };
     if fits(&from.name) && fits(&from.key) {
         Ok(from.clone())
@@ -121,14 +138,20 @@ mod tests {
     #[test]
     fn a_good_spec_parses() {
         let mut spec = spec("kafka.kafka.svc:9092");
-        let password_from = SecretKeyRef { name: "s".to_owned(), key: "k".to_owned() };
+        let password_from = SecretKeyRef {
+            name: "s".to_owned(),
+            key: "k".to_owned(),
+        };
         spec.sasl = Some(Sasl {
             mechanism: SaslMechanism::ScramSha512,
             username: Some("user1".to_owned()),
             username_from: None,
             password_from: password_from.clone(),
         });
-        assert_eq!(parse(&spec).unwrap().login.unwrap().mechanism, Mechanism::ScramSha512);
+        assert_eq!(
+            parse(&spec).unwrap().login.unwrap().mechanism,
+            Mechanism::ScramSha512
+        );
         if let Some(sasl) = spec.sasl.as_mut() {
             sasl.username_from = Some(password_from);
         }

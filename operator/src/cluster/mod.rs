@@ -60,19 +60,36 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
         Ok(desired) => {
             let (connection, observed) = observe::observe(ctx, &object, &desired).await?;
             let known = previous.cluster_id.as_deref().map(ClusterId::from);
-            (connection, status::judge(observed, known.as_ref(), desired.expected.as_ref()))
+            (
+                connection,
+                status::judge(observed, known.as_ref(), desired.expected.as_ref()),
+            )
         }
     };
     // The status goes first: whoever is woken by the connection's new standing reads it.
     if let Some(status) = status::next(&previous, &verdict, generation(&*object), ctx.now()) {
-        apply::status(ctx, &ctx.stores.clusters, &*object, Clusters::MANAGER, &status, Guard::Uid).await?;
+        apply::status(
+            ctx,
+            &ctx.stores.clusters,
+            &*object,
+            Clusters::MANAGER,
+            &status,
+            Guard::Uid,
+        )
+        .await?;
         let before = find(&previous.conditions, READY).map(|ready| ready.reason.as_str());
-        ctx.publish(Clusters::KIND, &*object, &notes(before, &verdict)).await;
+        ctx.publish(Clusters::KIND, &*object, &notes(before, &verdict))
+            .await;
     }
     let moved = connection.is_some_and(|c| c.set_standing(verdict.standing.clone(), verdict.foreign));
     if moved {
         let key = Key::of(&*object);
-        info!(namespace = key.namespace, name = key.name, reason = verdict.reason.as_str(), "Judged KafkaCluster");
+        info!(
+            namespace = key.namespace,
+            name = key.name,
+            reason = verdict.reason.as_str(),
+            "Judged KafkaCluster"
+        );
         wake_dependents(ctx, &key);
     }
     Ok(pace(&verdict))
@@ -111,13 +128,23 @@ fn wake_dependents(ctx: &Context, cluster: &Key) {
     }
     for producer in ctx.stores.producers.objects() {
         let own = Key::of(&*producer);
-        if producer.spec.cluster_ref.as_ref().is_none_or(|named| cluster_key(&own, named) == *cluster) {
+        if producer
+            .spec
+            .cluster_ref
+            .as_ref()
+            .is_none_or(|named| cluster_key(&own, named) == *cluster)
+        {
             ctx.queues.producers.add(own);
         }
     }
     for consumer in ctx.stores.consumers.objects() {
         let own = Key::of(&*consumer);
-        if consumer.spec.cluster_ref.as_ref().is_none_or(|named| cluster_key(&own, named) == *cluster) {
+        if consumer
+            .spec
+            .cluster_ref
+            .as_ref()
+            .is_none_or(|named| cluster_key(&own, named) == *cluster)
+        {
             ctx.queues.consumers.add(own);
         }
     }
@@ -126,7 +153,13 @@ fn wake_dependents(ctx: &Context, cluster: &Key) {
 /// The KafkaCluster that an object refers to.
 #[must_use]
 pub fn cluster_key(referrer: &Key, named: &ottla_crds::common::ClusterRef) -> Key {
-    Key::new(named.namespace.clone().unwrap_or_else(|| referrer.namespace.clone()), named.name.clone())
+    Key::new(
+        named
+            .namespace
+            .clone()
+            .unwrap_or_else(|| referrer.namespace.clone()),
+        named.name.clone(),
+    )
 }
 
 /// Registers what a change of a KafkaCluster triggers in others.

@@ -40,15 +40,19 @@ pub async fn observe(
     let security = match &desired.login {
         None => Security::Plaintext,
         Some(login) => match credentials(ctx, &key.namespace, login).await? {
-            Ok((username, password)) => {
-                Security::SaslPlaintext { mechanism: login.mechanism, username, password }
-            }
+            Ok((username, password)) => Security::SaslPlaintext {
+                mechanism: login.mechanism,
+                username,
+                password,
+            },
             Err(problem) => return Ok((ctx.connections.get(&key), Observed::NoCredentials(problem))),
         },
     };
     let mut config = ConnectionConfig::new(desired.bootstrap.clone(), security);
     config.client_id = "ottla-operator".to_owned();
-    let connection = ctx.connections.ensure(&key, &object.uid().unwrap_or_default(), config);
+    let connection = ctx
+        .connections
+        .ensure(&key, &object.uid().unwrap_or_default(), config);
     let observed = look(&connection).await;
     Ok((Some(connection), observed))
 }
@@ -58,14 +62,21 @@ async fn look(connection: &Connection) -> Observed {
         Ok(listeners) => listeners,
         Err(error) => return Observed::NoBootstrap(error),
     };
-    if !listeners.iter().any(|listener| listener.result == ListenerResult::Reachable) {
+    if !listeners
+        .iter()
+        .any(|listener| listener.result == ListenerResult::Reachable)
+    {
         let id = Err(KafkaError::DeadlinePassed {
             operation: "describe the cluster",
             after: std::time::Duration::ZERO,
         });
         return Observed::Brokers { listeners, id };
     }
-    let id = connection.admin().describe_cluster().await.map(|cluster| cluster.id);
+    let id = connection
+        .admin()
+        .describe_cluster()
+        .await
+        .map(|cluster| cluster.id);
     Observed::Brokers { listeners, id }
 }
 
@@ -81,5 +92,7 @@ async fn credentials(
             Err(problem) => return Ok(Err(problem)),
         },
     };
-    Ok(secret::read(ctx, namespace, &login.password).await?.map(|password| (username, password)))
+    Ok(secret::read(ctx, namespace, &login.password)
+        .await?
+        .map(|password| (username, password)))
 }

@@ -38,16 +38,33 @@ pub struct Verdict {
 impl Verdict {
     fn unusable(reason: Reason, message: String, reachable: Truth, authenticated: Truth) -> Self {
         let facts = vec![
-            Fact::new(REACHABLE, reachable, step_reason(reachable, reason), step_message(reachable, &message)),
+            Fact::new(
+                REACHABLE,
+                reachable,
+                step_reason(reachable, reason),
+                step_message(reachable, &message),
+            ),
             Fact::new(
                 AUTHENTICATED,
                 authenticated,
                 step_reason(authenticated, reason),
                 step_message(authenticated, &message),
             ),
-            Fact::new(LISTENERS_REACHABLE, Truth::Unknown, Reason::NotChecked.as_str(), ""),
+            Fact::new(
+                LISTENERS_REACHABLE,
+                Truth::Unknown,
+                Reason::NotChecked.as_str(),
+                "",
+            ),
         ];
-        Self { reason, message, standing: Standing::Unusable, foreign: false, facts, brokers: None }
+        Self {
+            reason,
+            message,
+            standing: Standing::Unusable,
+            foreign: false,
+            facts,
+            brokers: None,
+        }
     }
 
     /// Whether it may be used.
@@ -72,7 +89,11 @@ fn step_reason(truth: Truth, reason: Reason) -> &'static str {
 }
 
 fn step_message(truth: Truth, message: &str) -> String {
-    if truth == Truth::False { message.to_owned() } else { String::new() }
+    if truth == Truth::False {
+        message.to_owned()
+    } else {
+        String::new()
+    }
 }
 
 /// The verdict on a spec that cannot be read.
@@ -124,14 +145,24 @@ fn brokers(
     known: Option<&ClusterId>,
     expected: Option<&ClusterId>,
 ) -> Verdict {
-    let failing: Vec<&ListenerReport> =
-        listeners.iter().filter(|listener| listener.result != ListenerResult::Reachable).collect();
-    let causes = failing.iter().map(|listener| listener.detail.as_str()).collect::<Vec<_>>().join("; ");
+    let failing: Vec<&ListenerReport> = listeners
+        .iter()
+        .filter(|listener| listener.result != ListenerResult::Reachable)
+        .collect();
+    let causes = failing
+        .iter()
+        .map(|listener| listener.detail.as_str())
+        .collect::<Vec<_>>()
+        .join("; ");
     let none_works = failing.len() == listeners.len();
     let listeners_fact = if failing.is_empty() {
         Fact::new(LISTENERS_REACHABLE, Truth::True, "Succeeded", "")
     } else {
-        let reason = if none_works { Reason::ListenersUnreachable } else { Reason::SomeListenersUnreachable };
+        let reason = if none_works {
+            Reason::ListenersUnreachable
+        } else {
+            Reason::SomeListenersUnreachable
+        };
         Fact::new(LISTENERS_REACHABLE, Truth::False, reason.as_str(), causes.clone())
     };
     let facts = vec![
@@ -148,13 +179,22 @@ fn brokers(
         brokers: Some(listeners.iter().map(broker).collect()),
     };
     if none_works {
-        let message = if causes.is_empty() { "Kafka names no broker".to_owned() } else { causes };
+        let message = if causes.is_empty() {
+            "Kafka names no broker".to_owned()
+        } else {
+            causes
+        };
         return verdict(Reason::ListenersUnreachable, message, Standing::Unusable, false);
     }
     let id = match id {
         Ok(id) => id,
         Err(error) => {
-            return verdict(Reason::BootstrapUnreachable, error.to_string(), Standing::Unusable, false);
+            return verdict(
+                Reason::BootstrapUnreachable,
+                error.to_string(),
+                Standing::Unusable,
+                false,
+            );
         }
     };
     let awaited = expected.or(known);
@@ -184,7 +224,11 @@ fn broker(listener: &ListenerReport) -> BrokerStatus {
             ListenerResult::WrongBroker => ProbeResult::WrongBroker,
             ListenerResult::SelfAddress => ProbeResult::SelfAddress,
         },
-        message: if works { String::new() } else { listener.detail.chars().take(1_024).collect() },
+        message: if works {
+            String::new()
+        } else {
+            listener.detail.chars().take(1_024).collect()
+        },
     }
 }
 
@@ -210,7 +254,10 @@ pub fn next(
     let status = KafkaClusterStatus {
         observed_generation: Some(generation),
         cluster_id,
-        brokers: verdict.brokers.clone().unwrap_or_else(|| previous.brokers.clone()),
+        brokers: verdict
+            .brokers
+            .clone()
+            .unwrap_or_else(|| previous.brokers.clone()),
         conditions: conditions::build(&previous.conditions, facts, generation, now),
     };
     (status != *previous).then_some(status)

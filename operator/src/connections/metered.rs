@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use ottla_kafka::admin::{
-    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, CreatedTopic, GrowTopic, NewTopic, OffsetSpec,
-    Topic, TopicPartition,
+    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, CreatedTopic, GrowTopic, NewTopic,
+    OffsetSpec, Topic, TopicPartition,
 };
 use ottla_kafka::error::{Class, KafkaError};
 use ottla_kafka::probe::ListenerReport;
@@ -43,7 +43,8 @@ impl<A: Admin> Metered<A> {
         Box::pin(async move {
             let started = Instant::now();
             let answer = call.await;
-            self.metrics.admin_called(operation, outcome(answer.as_ref().err()), started.elapsed());
+            self.metrics
+                .admin_called(operation, outcome(answer.as_ref().err()), started.elapsed());
             answer
         })
     }
@@ -59,8 +60,12 @@ impl<A: Admin> Metered<A> {
             for answer in answers.values() {
                 self.metrics.admin_item(operation, outcome(answer.as_ref().err()));
             }
-            let lost = answers.values().filter_map(|answer| answer.as_ref().err()).find(|e| e.is_connection());
-            self.metrics.admin_called(operation, outcome(lost), started.elapsed());
+            let lost = answers
+                .values()
+                .filter_map(|answer| answer.as_ref().err())
+                .find(|e| e.is_connection());
+            self.metrics
+                .admin_called(operation, outcome(lost), started.elapsed());
             answers
         })
     }

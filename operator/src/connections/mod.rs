@@ -44,7 +44,9 @@ pub struct Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("standing", &self.standing()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("standing", &self.standing())
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,7 +60,10 @@ impl Connection {
     /// Whether the cluster may be used.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.standing
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The client and the id of its cluster, if it may be used for work.
@@ -109,7 +114,10 @@ impl Connections {
     /// Clients made by `connect`.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
-        Self { connect, entries: RwLock::default() }
+        Self {
+            connect,
+            entries: RwLock::default(),
+        }
     }
 
     /// Clients that speak to Kafka, every call counted.
@@ -123,7 +131,11 @@ impl Connections {
     /// The client of a KafkaCluster, if one was made.
     #[must_use]
     pub fn get(&self, cluster: &Key) -> Option<Arc<Connection>> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(cluster).cloned()
+        self.entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(cluster)
+            .cloned()
     }
 
     /// The client for this configuration: the one there is, or a new one when the KafkaCluster was replaced or its
@@ -149,6 +161,9 @@ impl Connections {
 
     /// Drops the client of a KafkaCluster that is gone.
     pub fn remove(&self, cluster: &Key) {
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(cluster);
+        self.entries
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(cluster);
     }
 }

@@ -45,7 +45,11 @@ pub enum SecretProblem {
 }
 
 fn among(keys: &[String]) -> String {
-    if keys.is_empty() { ": it is empty".to_owned() } else { format!(": it has {}", keys.join(", ")) }
+    if keys.is_empty() {
+        ": it is empty".to_owned()
+    } else {
+        format!(": it has {}", keys.join(", "))
+    }
 }
 
 /// Reads one value. The outer error is the Kubernetes API's, the inner one the user's to fix.
@@ -72,12 +76,21 @@ fn value(secret: &KubeSecret, from: &SecretKeyRef) -> Result<Secret, SecretProbl
         problem,
     };
     if secret.type_.as_deref() == Some(SERVICE_ACCOUNT_TOKEN) {
-        return Err(unusable(None, "is a service account token, which is never sent to Kafka"));
+        return Err(unusable(
+            None,
+            "is a service account token, which is never sent to Kafka",
+        ));
     }
     let data = secret.data.as_ref();
     let Some(bytes) = data.and_then(|data| data.get(&from.key)) else {
-        let keys = data.map(|data| data.keys().take(20).cloned().collect()).unwrap_or_default();
-        return Err(SecretProblem::KeyMissing { secret: from.name.clone(), key: from.key.clone(), keys });
+        let keys = data
+            .map(|data| data.keys().take(20).cloned().collect())
+            .unwrap_or_default();
+        return Err(SecretProblem::KeyMissing {
+            secret: from.name.clone(),
+            key: from.key.clone(),
+            keys,
+        });
     };
     let key = Some(&from.key);
     if bytes.0.is_empty() {
@@ -88,7 +101,10 @@ fn value(secret: &KubeSecret, from: &SecretKeyRef) -> Result<Secret, SecretProbl
     }
     let text = std::str::from_utf8(&bytes.0).map_err(|_| unusable(key, "is not UTF-8 text"))?;
     if text.ends_with(['\n', '\r']) {
-        return Err(unusable(key, "ends with a line break: store it without one, as printf or --from-literal does"));
+        return Err(unusable(
+            key,
+            "ends with a line break: store it without one, as printf or --from-literal does",
+        ));
     }
     if text.contains(char::is_control) {
         return Err(unusable(key, "contains control characters"));
@@ -115,7 +131,10 @@ mod tests {
             data: Some([(key.to_owned(), ByteString(bytes.to_vec()))].into()),
             ..KubeSecret::default()
         };
-        let from = SecretKeyRef { name: "kafka".to_owned(), key: "password".to_owned() };
+        let from = SecretKeyRef {
+            name: "kafka".to_owned(),
+            key: "password".to_owned(),
+        };
         let problem = value(&secret, &from).unwrap_err().to_string();
         assert!(problem.contains(words), "{problem}");
         assert!(!problem.contains("can"), "{problem}");
@@ -128,7 +147,15 @@ mod tests {
             data: Some([("token".to_owned(), ByteString(b"canary".to_vec()))].into()),
             ..KubeSecret::default()
         };
-        let from = SecretKeyRef { name: "default-token".to_owned(), key: "token".to_owned() };
-        assert!(value(&secret, &from).unwrap_err().to_string().contains("service account token"));
+        let from = SecretKeyRef {
+            name: "default-token".to_owned(),
+            key: "token".to_owned(),
+        };
+        assert!(
+            value(&secret, &from)
+                .unwrap_err()
+                .to_string()
+                .contains("service account token")
+        );
     }
 }

@@ -55,7 +55,11 @@ where
     let body = status_body(object, status, guard)?;
     let api: Api<K> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let params = PatchParams::apply(&format!("ottla/{manager}")).force();
-    let written = call("write the status", api.patch_status(&key.name, &params, &Patch::Apply(&body))).await?;
+    let written = call(
+        "write the status",
+        api.patch_status(&key.name, &params, &Patch::Apply(&body)),
+    )
+    .await?;
     ctx.metrics.status_written(&K::kind(&()));
     Ok(remember(store, &key, written))
 }
@@ -99,7 +103,11 @@ pub async fn broken_status<K: Watched>(
     let api: Api<kube::core::DeserializeGuard<K>> = Api::namespaced(ctx.client.clone(), &namespace);
     // A manager of its own: applying fewer fields as the usual one would take the others off the status.
     let params = PatchParams::apply(&format!("ottla/{manager}-unreadable")).force();
-    call("write the status", api.patch_status(&name, &params, &Patch::Apply(&body))).await?;
+    call(
+        "write the status",
+        api.patch_status(&name, &params, &Patch::Apply(&body)),
+    )
+    .await?;
     ctx.metrics.status_written(&K::kind(&()));
     Ok(())
 }
@@ -126,8 +134,12 @@ pub async fn remove_finalizer<K: Watched>(
     object: &K,
     finalizer: &str,
 ) -> Result<(), Error> {
-    let kept: Vec<String> =
-        object.finalizers().iter().filter(|present| *present != finalizer).cloned().collect();
+    let kept: Vec<String> = object
+        .finalizers()
+        .iter()
+        .filter(|present| *present != finalizer)
+        .cloned()
+        .collect();
     if kept.len() == object.finalizers().len() {
         return Ok(());
     }
@@ -154,7 +166,11 @@ async fn write_finalizers<K: Watched>(
         }
     });
     let api: Api<K> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let written = call(operation, api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&body))).await?;
+    let written = call(
+        operation,
+        api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&body)),
+    )
+    .await?;
     Ok(remember(store, &key, written))
 }
 

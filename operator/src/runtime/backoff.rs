@@ -22,11 +22,20 @@ pub struct Pace {
 
 impl Pace {
     /// What heals by itself: a lost connection, a lagging broker.
-    pub const FAST: Self = Self { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
+    pub const FAST: Self = Self {
+        base: Duration::from_secs(1),
+        cap: Duration::from_secs(60),
+    };
     /// A Kafka that cannot be reached: asked often, since everything waits for it.
-    pub const PROBE: Self = Self { base: Duration::from_secs(2), cap: Duration::from_secs(15) };
+    pub const PROBE: Self = Self {
+        base: Duration::from_secs(2),
+        cap: Duration::from_secs(15),
+    };
     /// What only a person heals: a missing right, too few brokers.
-    pub const SLOW: Self = Self { base: Duration::from_secs(15), cap: Duration::from_secs(300) };
+    pub const SLOW: Self = Self {
+        base: Duration::from_secs(15),
+        cap: Duration::from_secs(300),
+    };
 }
 
 #[derive(Debug)]
@@ -49,9 +58,18 @@ impl Backoff {
             return (known.until - now).min(pace.cap);
         }
         let failures = self.0.get(key).map_or(0, |known| known.failures);
-        let full = pace.base.saturating_mul(2_u32.saturating_pow(failures.min(20))).min(pace.cap);
+        let full = pace
+            .base
+            .saturating_mul(2_u32.saturating_pow(failures.min(20)))
+            .min(pace.cap);
         let wait = full.mul_f64(1.0 - 0.2 * chance.clamp(0.0, 1.0));
-        self.0.insert(key.clone(), Failing { failures: failures.saturating_add(1), until: now + wait });
+        self.0.insert(
+            key.clone(),
+            Failing {
+                failures: failures.saturating_add(1),
+                until: now + wait,
+            },
+        );
         wait
     }
 
@@ -65,7 +83,10 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { base: Duration::from_secs(1), cap: Duration::from_secs(10) };
+    const PACE: Pace = Pace {
+        base: Duration::from_secs(1),
+        cap: Duration::from_secs(10),
+    };
 
     #[test]
     fn waits_double_up_to_the_cap_and_start_again_after_a_success() {
@@ -87,7 +108,10 @@ mod tests {
         let first = backoff.failed(&key, PACE, now, 0.0);
         let half = Duration::from_millis(500);
         assert_eq!(backoff.failed(&key, PACE, now + half, 0.0), first - half);
-        assert_eq!(backoff.failed(&key, PACE, now + first, 0.0), Duration::from_secs(2));
+        assert_eq!(
+            backoff.failed(&key, PACE, now + first, 0.0),
+            Duration::from_secs(2)
+        );
     }
 
     #[test]

@@ -59,7 +59,12 @@ impl Fact {
     /// A fact.
     #[must_use]
     pub fn new(type_: &'static str, truth: Truth, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { type_, truth, reason, message: message.into() }
+        Self {
+            type_,
+            truth,
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -93,7 +98,10 @@ pub fn summary(progress: Progress, reason: &'static str, message: &str) -> Vec<F
 pub fn build(previous: &[Condition], facts: Vec<Fact>, generation: i64, now: Timestamp) -> Vec<Condition> {
     let kept = |fact: &Fact| {
         let same = |old: &&Condition| old.type_ == fact.type_ && old.status == fact.truth.as_str();
-        previous.iter().find(same).map(|old| old.last_transition_time.clone())
+        previous
+            .iter()
+            .find(same)
+            .map(|old| old.last_transition_time.clone())
     };
     facts
         .into_iter()
@@ -125,7 +133,8 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
 pub fn bounded(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MAX_MESSAGE));
     for c in text.chars() {
-        let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if hidden {
             out.extend(c.escape_default());
         } else {
@@ -149,8 +158,18 @@ mod tests {
 
     #[test]
     fn transition_time_moves_only_when_the_status_flips() {
-        let first = build(&[], summary(Progress::Working, "ClusterNotReady", "waits"), 1, at(10));
-        let second = build(&first, summary(Progress::Stalled, "InvalidSpec", "bad"), 2, at(20));
+        let first = build(
+            &[],
+            summary(Progress::Working, "ClusterNotReady", "waits"),
+            1,
+            at(10),
+        );
+        let second = build(
+            &first,
+            summary(Progress::Stalled, "InvalidSpec", "bad"),
+            2,
+            at(20),
+        );
         let third = build(&second, summary(Progress::Done, "Ready", ""), 2, at(30));
         let ready = |conditions: &[Condition]| find(conditions, READY).cloned().unwrap();
         assert_eq!(ready(&first).last_transition_time.0, at(10));

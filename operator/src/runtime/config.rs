@@ -16,11 +16,20 @@ pub enum LogFormat {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
     /// Namespaces to watch, separated by commas; none means every namespace, which needs a ClusterRole.
-    #[arg(long, env = "OTTLA_WATCH_NAMESPACES", value_delimiter = ',', default_value = "")]
+    #[arg(
+        long,
+        env = "OTTLA_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        default_value = ""
+    )]
     pub watch_namespaces: Vec<String>,
 
     /// Image of the producer and consumer pods.
-    #[arg(long, env = "OTTLA_WORKLOAD_IMAGE", default_value = "ottla.dev/workload:latest")]
+    #[arg(
+        long,
+        env = "OTTLA_WORKLOAD_IMAGE",
+        default_value = "ottla.dev/workload:latest"
+    )]
     pub workload_image: String,
 
     /// Address that serves /metrics, /healthz and /readyz.

@@ -75,7 +75,9 @@ pub struct Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +114,12 @@ impl Context {
     }
 
     /// Publishes notes about an object, in order. Never fails: an event is a courtesy.
-    pub async fn publish<K: Resource<DynamicType = ()>>(&self, kind: &'static str, object: &K, notes: &[Note]) {
+    pub async fn publish<K: Resource<DynamicType = ()>>(
+        &self,
+        kind: &'static str,
+        object: &K,
+        notes: &[Note],
+    ) {
         let about = object.object_ref(&());
         for note in notes {
             if self.events.publish(&about, note).await {

@@ -98,7 +98,13 @@ pub async fn drive<R: Reconciler>(
     queue: Queue,
     stop: CancellationToken,
 ) {
-    let driver = Arc::new(Driver { reconciler, ctx, store, queue, seen: Mutex::default() });
+    let driver = Arc::new(Driver {
+        reconciler,
+        ctx,
+        store,
+        queue,
+        seen: Mutex::default(),
+    });
     let mut running = JoinSet::new();
     loop {
         driver.ctx.health.beat(R::KIND);
@@ -116,7 +122,11 @@ pub async fn drive<R: Reconciler>(
     }
     let drained = async { while running.join_next().await.is_some() {} };
     if timeout(GRACE, drained).await.is_err() {
-        warn!(kind = R::KIND, passes = running.len(), "Stopped while passes were running");
+        warn!(
+            kind = R::KIND,
+            passes = running.len(),
+            "Stopped while passes were running"
+        );
     }
 }
 
@@ -164,9 +174,21 @@ impl<R: Reconciler> Driver<R> {
             Err(error) => {
                 let (namespace, name) = (&key.namespace, &key.name);
                 if matches!(error, Error::Conflict { .. } | Error::Gone { .. }) {
-                    debug!(kind = R::KIND, namespace, name, error = chain(&error), "Pass met a change");
+                    debug!(
+                        kind = R::KIND,
+                        namespace,
+                        name,
+                        error = chain(&error),
+                        "Pass met a change"
+                    );
                 } else {
-                    warn!(kind = R::KIND, namespace, name, error = chain(&error), "Pass failed");
+                    warn!(
+                        kind = R::KIND,
+                        namespace,
+                        name,
+                        error = chain(&error),
+                        "Pass failed"
+                    );
                 }
                 self.failed(&key, error.pace());
             }
@@ -217,7 +239,13 @@ impl<R: Reconciler> Driver<R> {
 
     fn failed(&self, key: &Key, pace: Pace) {
         let wait = self.with_seen(|seen| seen.backoff.failed(key, pace, Instant::now(), rand::random()));
-        debug!(kind = R::KIND, namespace = key.namespace, name = key.name, ?wait, "Will try again");
+        debug!(
+            kind = R::KIND,
+            namespace = key.namespace,
+            name = key.name,
+            ?wait,
+            "Will try again"
+        );
         self.queue.add_after(key.clone(), wait);
     }
 

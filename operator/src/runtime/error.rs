@@ -45,7 +45,10 @@ impl Error {
         match &error {
             kube::Error::Api(status) if status.code == 409 => Self::Conflict { operation },
             kube::Error::Api(status) if status.code == 404 => Self::Gone { operation },
-            _ => Self::Kube { operation, source: Box::new(error) },
+            _ => Self::Kube {
+                operation,
+                source: Box::new(error),
+            },
         }
     }
 

@@ -38,13 +38,23 @@ impl Note {
     /// A note of something that went as it should.
     #[must_use]
     pub fn normal(reason: &'static str, action: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Normal, reason, action, message: message.into() }
+        Self {
+            severity: Severity::Normal,
+            reason,
+            action,
+            message: message.into(),
+        }
     }
 
     /// A note of something to look at.
     #[must_use]
     pub fn warning(reason: &'static str, action: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, reason, action, message: message.into() }
+        Self {
+            severity: Severity::Warning,
+            reason,
+            action,
+            message: message.into(),
+        }
     }
 }
 
@@ -62,7 +72,13 @@ impl Events {
     /// A publisher that names itself `ottla-operator` and, where known, its pod.
     #[must_use]
     pub fn new(client: Client, pod: Option<String>) -> Self {
-        Self(Recorder::new(client, Reporter { controller: "ottla-operator".to_owned(), instance: pod }))
+        Self(Recorder::new(
+            client,
+            Reporter {
+                controller: "ottla-operator".to_owned(),
+                instance: pod,
+            },
+        ))
     }
 
     /// Publishes one note; tells whether it was taken.
@@ -82,13 +98,20 @@ impl Events {
             action: note.action.to_owned(),
             secondary: None,
         };
-        let failure = match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, about)).await {
+        let failure = match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, about)).await
+        {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => chain(&error),
             Err(late) => late.to_string(),
         };
         let namespace = about.namespace.as_deref();
-        warn!(namespace, name = about.name.as_deref(), reason = note.reason, error = failure, "Could not publish event");
+        warn!(
+            namespace,
+            name = about.name.as_deref(),
+            reason = note.reason,
+            error = failure,
+            "Could not publish event"
+        );
         false
     }
 }

@@ -19,14 +19,21 @@ pub struct Health {
 impl Health {
     /// Takes in that a loop turned.
     pub fn beat(&self, name: &'static str) {
-        self.beats.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Instant::now());
+        self.beats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, Instant::now());
     }
 
     /// The loops that stand still.
     #[must_use]
     pub fn dead(&self) -> Vec<&'static str> {
         let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
-        beats.iter().filter(|(_, at)| at.elapsed() > DEAD_AFTER).map(|(name, _)| *name).collect()
+        beats
+            .iter()
+            .filter(|(_, at)| at.elapsed() > DEAD_AFTER)
+            .map(|(name, _)| *name)
+            .collect()
     }
 }
 

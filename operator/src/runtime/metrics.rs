@@ -63,25 +63,57 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("ottla");
         let reconciles = Family::default();
-        registry.register("reconciles", "Passes over objects, by how they ended", reconciles.clone());
+        registry.register(
+            "reconciles",
+            "Passes over objects, by how they ended",
+            reconciles.clone(),
+        );
         let reconcile_seconds = Histograms::new_with_constructor(seconds);
-        registry.register("reconcile_duration_seconds", "How long passes took", reconcile_seconds.clone());
+        registry.register(
+            "reconcile_duration_seconds",
+            "How long passes took",
+            reconcile_seconds.clone(),
+        );
         let queue_depth = Family::default();
-        registry.register("queue_depth", "Objects that wait for their turn", queue_depth.clone());
+        registry.register(
+            "queue_depth",
+            "Objects that wait for their turn",
+            queue_depth.clone(),
+        );
         let objects = Family::default();
-        registry.register("objects", "Objects, by the reason of their Ready condition", objects.clone());
+        registry.register(
+            "objects",
+            "Objects, by the reason of their Ready condition",
+            objects.clone(),
+        );
         let watch_failures = Family::default();
-        registry.register("watch_failures", "Watches that failed and were set up again", watch_failures.clone());
+        registry.register(
+            "watch_failures",
+            "Watches that failed and were set up again",
+            watch_failures.clone(),
+        );
         let status_writes = Family::default();
         registry.register("status_writes", "Statuses written", status_writes.clone());
         let events = Family::default();
         registry.register("events", "Events published", events.clone());
         let admin_calls = Family::default();
-        registry.register("admin_calls", "Calls to Kafka's admin port, by how they ended", admin_calls.clone());
+        registry.register(
+            "admin_calls",
+            "Calls to Kafka's admin port, by how they ended",
+            admin_calls.clone(),
+        );
         let admin_items = Family::default();
-        registry.register("admin_items", "Items within batch calls, by how each ended", admin_items.clone());
+        registry.register(
+            "admin_items",
+            "Items within batch calls, by how each ended",
+            admin_items.clone(),
+        );
         let admin_seconds = Histograms::new_with_constructor(seconds);
-        registry.register("admin_call_duration_seconds", "How long calls to Kafka took", admin_seconds.clone());
+        registry.register(
+            "admin_call_duration_seconds",
+            "How long calls to Kafka took",
+            admin_seconds.clone(),
+        );
         Self {
             registry,
             reconciles,
@@ -101,13 +133,21 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one pass over an object.
     pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
-        self.reconciles.get_or_create(&KindOutcome { kind, outcome }).inc();
-        self.reconcile_seconds.get_or_create(&Kind { kind: kind.to_owned() }).observe(took.as_secs_f64());
+        self.reconciles
+            .get_or_create(&KindOutcome { kind, outcome })
+            .inc();
+        self.reconcile_seconds
+            .get_or_create(&Kind {
+                kind: kind.to_owned(),
+            })
+            .observe(took.as_secs_f64());
     }
 
     /// Takes in how many objects of a kind wait.
     pub fn queue_depth(&self, kind: &'static str, depth: usize) {
-        let gauge = self.queue_depth.get_or_create(&Kind { kind: kind.to_owned() });
+        let gauge = self.queue_depth.get_or_create(&Kind {
+            kind: kind.to_owned(),
+        });
         gauge.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
@@ -117,7 +157,10 @@ impl Metrics {
             return;
         }
         let gauge = |reason: &str| {
-            self.objects.get_or_create_owned(&KindReason { kind, reason: reason.to_owned() })
+            self.objects.get_or_create_owned(&KindReason {
+                kind,
+                reason: reason.to_owned(),
+            })
         };
         if let Some(from) = from {
             gauge(from).dec();
@@ -129,28 +172,47 @@ impl Metrics {
 
     /// Counts a failed watch.
     pub fn watch_failed(&self, kind: &str) {
-        self.watch_failures.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+        self.watch_failures
+            .get_or_create(&Kind {
+                kind: kind.to_owned(),
+            })
+            .inc();
     }
 
     /// Counts a written status.
     pub fn status_written(&self, kind: &str) {
-        self.status_writes.get_or_create(&Kind { kind: kind.to_owned() }).inc();
+        self.status_writes
+            .get_or_create(&Kind {
+                kind: kind.to_owned(),
+            })
+            .inc();
     }
 
     /// Counts a published event.
     pub fn event_published(&self, kind: &'static str, reason: &str) {
-        self.events.get_or_create(&KindReason { kind, reason: reason.to_owned() }).inc();
+        self.events
+            .get_or_create(&KindReason {
+                kind,
+                reason: reason.to_owned(),
+            })
+            .inc();
     }
 
     /// Counts one call to Kafka.
     pub fn admin_called(&self, operation: &'static str, outcome: &'static str, took: Duration) {
-        self.admin_calls.get_or_create(&OperationOutcome { operation, outcome }).inc();
-        self.admin_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+        self.admin_calls
+            .get_or_create(&OperationOutcome { operation, outcome })
+            .inc();
+        self.admin_seconds
+            .get_or_create(&Operation { operation })
+            .observe(took.as_secs_f64());
     }
 
     /// Counts one item of a batch call to Kafka.
     pub fn admin_item(&self, operation: &'static str, outcome: &'static str) {
-        self.admin_items.get_or_create(&OperationOutcome { operation, outcome }).inc();
+        self.admin_items
+            .get_or_create(&OperationOutcome { operation, outcome })
+            .inc();
     }
 
     /// Everything in the OpenMetrics text format.

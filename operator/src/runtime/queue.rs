@@ -114,7 +114,9 @@ impl State {
 
     fn promote(&mut self, now: Instant) {
         while self.later.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, key)) = self.later.pop_first() else { return };
+            let Some((_, key)) = self.later.pop_first() else {
+                return;
+            };
             self.at.remove(&key);
             if self.running.contains(&key) {
                 self.again.insert(key);
@@ -166,7 +168,10 @@ mod tests {
         let queue = Queue::default();
         queue.add_after(key("a"), Duration::from_secs(30));
         queue.add(key("a"));
-        assert_eq!(timeout(Duration::from_millis(1), queue.next()).await, Ok(key("a")));
+        assert_eq!(
+            timeout(Duration::from_millis(1), queue.next()).await,
+            Ok(key("a"))
+        );
         queue.done(&key("a"));
         assert!(timeout(Duration::from_secs(60), queue.next()).await.is_err());
     }

@@ -25,7 +25,9 @@ pub struct Served {
 /// Serves until told to stop.
 pub async fn serve(address: SocketAddr, served: Served, stop: CancellationToken) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await?;
-    axum::serve(listener, router(served)).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    axum::serve(listener, router(served))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await?;
     Ok(())
 }
 
@@ -52,7 +54,10 @@ async fn healthz(State(served): State<Served>) -> impl IntoResponse {
     if dead.is_empty() {
         (StatusCode::OK, "ok".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("stand still: {}", dead.join(", ")))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("stand still: {}", dead.join(", ")),
+        )
     }
 }
 

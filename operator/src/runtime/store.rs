@@ -99,13 +99,22 @@ impl<K> Default for Store<K> {
 impl<K: Resource> Store<K> {
     /// Registers who is told of changes. Done once, before the watches start.
     pub fn listen(&self, listener: Listener<K>) {
-        self.0.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+        self.0
+            .listeners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(listener);
     }
 
     /// The object of that key.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Entry<K>> {
-        self.0.objects.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.0
+            .objects
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
     }
 
     /// The readable object of that key.
@@ -118,7 +127,10 @@ impl<K: Resource> Store<K> {
     #[must_use]
     pub fn objects(&self) -> Vec<Arc<K>> {
         let objects = self.0.objects.read().unwrap_or_else(PoisonError::into_inner);
-        objects.values().filter_map(|entry| entry.object().cloned()).collect()
+        objects
+            .values()
+            .filter_map(|entry| entry.object().cloned())
+            .collect()
     }
 
     /// Takes in an object as the API server has it, unless a newer state is known. An object without its uid is
@@ -156,7 +168,12 @@ impl<K: Resource> Store<K> {
         let gone: Vec<Key> = {
             let objects = self.0.objects.read().unwrap_or_else(PoisonError::into_inner);
             let in_scope = |key: &&Key| namespace.is_none_or(|namespace| key.namespace == namespace);
-            objects.keys().filter(in_scope).filter(|key| !listed.contains(*key)).cloned().collect()
+            objects
+                .keys()
+                .filter(in_scope)
+                .filter(|key| !listed.contains(*key))
+                .cloned()
+                .collect()
         };
         for key in gone {
             self.forget(&key, None);
@@ -164,7 +181,13 @@ impl<K: Resource> Store<K> {
     }
 
     fn tell(&self, key: &Key, old: Option<&Entry<K>>, new: Option<&Entry<K>>) {
-        for listener in self.0.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for listener in self
+            .0
+            .listeners
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             listener(key, old, new);
         }
     }
@@ -176,7 +199,9 @@ impl<K: Resource> Store<K> {
 
     /// Takes in that one announced watch has listed for the first time.
     pub fn watch_synced(&self) {
-        self.0.unsynced.send_modify(|count| *count = count.saturating_sub(1));
+        self.0
+            .unsynced
+            .send_modify(|count| *count = count.saturating_sub(1));
     }
 
     /// Whether every announced watch has listed.
@@ -233,7 +258,11 @@ mod tests {
         store.observe(&key, object("2", 8));
         assert_eq!(version(&store), Some(8), "another incarnation is another object");
         store.forget(&key, Some("1"));
-        assert_eq!(version(&store), Some(8), "the end of an earlier incarnation does not end this one");
+        assert_eq!(
+            version(&store),
+            Some(8),
+            "the end of an earlier incarnation does not end this one"
+        );
     }
 
     #[test]

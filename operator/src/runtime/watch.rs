@@ -112,7 +112,13 @@ fn read<K: Watched>(DeserializeGuard(object): DeserializeGuard<K>) -> (Key, Entr
                 metadata.namespace.clone().unwrap_or_default(),
                 metadata.name.clone().unwrap_or_default(),
             );
-            (key, Entry::Broken(Arc::new(Broken { metadata, error: invalid.error })))
+            (
+                key,
+                Entry::Broken(Arc::new(Broken {
+                    metadata,
+                    error: invalid.error,
+                })),
+            )
         }
     }
 }

@@ -23,17 +23,30 @@ pub(super) fn may_refer(ctx: &Context, object: &KafkaTopic) -> bool {
 /// The cluster that an object's topic is on; `None` if it cannot be told.
 fn cluster_of(ctx: &Context, object: &KafkaTopic) -> Option<ClusterId> {
     let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
-    let live = ctx.connections.get(&named).and_then(|c| c.once_usable()).map(|(_, id)| id);
+    let live = ctx
+        .connections
+        .get(&named)
+        .and_then(|c| c.once_usable())
+        .map(|(_, id)| id);
     let known = || {
         let cluster = ctx.stores.clusters.object(&named)?;
-        cluster.status.as_ref()?.cluster_id.as_deref().map(ClusterId::from)
+        cluster
+            .status
+            .as_ref()?
+            .cluster_id
+            .as_deref()
+            .map(ClusterId::from)
     };
     live.or_else(known)
 }
 
 /// Everyone who claims the topic of that name on that cluster, the deleted and the not allowed left out.
 fn claimants(topics: &Topics, ctx: &Context, topic: &str, cluster: &ClusterId) -> Vec<Claimant> {
-    let objects = topics.claims.naming(topic).into_iter().filter_map(|key| ctx.stores.topics.object(&key));
+    let objects = topics
+        .claims
+        .naming(topic)
+        .into_iter()
+        .filter_map(|key| ctx.stores.topics.object(&key));
     objects
         .filter(|object| object.metadata.deletion_timestamp.is_none() && may_refer(ctx, object))
         .filter(|object| cluster_of(ctx, object).as_ref() == Some(cluster))
@@ -62,19 +75,30 @@ pub(super) fn other_owner(
     let owner = owner(&all, live).filter(|owner| owner.key != own)?;
     // Another namespace's names are not told.
     Some(if owner.key.namespace == own.namespace {
-        format!("topic {topic} is owned by KafkaTopic {}; nothing is done for this one", owner.key.name)
+        format!(
+            "topic {topic} is owned by KafkaTopic {}; nothing is done for this one",
+            owner.key.name
+        )
     } else {
         format!("topic {topic} is owned by another object; nothing is done for this one")
     })
 }
 
 /// Whether anyone else may be counting on the topic: in doubt, yes.
-pub(super) fn anyone_else(topics: &Topics, ctx: &Context, object: &KafkaTopic, topic: &str, cluster: &ClusterId) -> bool {
+pub(super) fn anyone_else(
+    topics: &Topics,
+    ctx: &Context,
+    object: &KafkaTopic,
+    topic: &str,
+    cluster: &ClusterId,
+) -> bool {
     let own = Key::of(object);
     let others = topics.claims.naming(topic).into_iter().filter(|key| *key != own);
-    others.filter_map(|key| ctx.stores.topics.object(&key)).any(|other| {
-        other.metadata.deletion_timestamp.is_none()
-            && may_refer(ctx, &other)
-            && cluster_of(ctx, &other).is_none_or(|its| its == *cluster)
-    })
+    others
+        .filter_map(|key| ctx.stores.topics.object(&key))
+        .any(|other| {
+            other.metadata.deletion_timestamp.is_none()
+                && may_refer(ctx, &other)
+                && cluster_of(ctx, &other).is_none_or(|its| its == *cluster)
+        })
 }

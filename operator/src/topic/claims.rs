@@ -61,7 +61,10 @@ impl Index {
     #[must_use]
     pub fn naming(&self, topic: &str) -> Vec<Key> {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        names.get(topic).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
+        names
+            .get(topic)
+            .map(|keys| keys.iter().cloned().collect())
+            .unwrap_or_default()
     }
 }
 
@@ -86,7 +89,10 @@ mod tests {
     fn the_recorded_id_beats_age_and_age_beats_uid() {
         let live = id("AAAAAAAAAAAAAAAAAAAAAQ");
         let name = |claimants: &[Claimant]| owner(claimants, live).map(|c| c.key.name.clone()).unwrap();
-        assert_eq!(name(&[claimant("old", 1, None), claimant("young", 2, live)]), "young");
+        assert_eq!(
+            name(&[claimant("old", 1, None), claimant("young", 2, live)]),
+            "young"
+        );
         assert_eq!(name(&[claimant("b", 2, None), claimant("z", 1, None)]), "z");
         assert_eq!(name(&[claimant("b", 1, None), claimant("a", 1, None)]), "a");
         let stale = id("AAAAAAAAAAAAAAAAAAAAAg");

@@ -27,15 +27,23 @@ fn type_of(key: &str) -> Type {
     match key {
         "retention.ms" | "retention.bytes" => Type::Whole(-1, LONG),
         "local.retention.ms" | "local.retention.bytes" => Type::Whole(-2, LONG),
-        "delete.retention.ms" | "file.delete.delay.ms" | "min.compaction.lag.ms" | "flush.ms" | "segment.jitter.ms"
-        | "message.timestamp.before.max.ms" | "message.timestamp.after.max.ms" => Type::Whole(0, LONG),
+        "delete.retention.ms"
+        | "file.delete.delay.ms"
+        | "min.compaction.lag.ms"
+        | "flush.ms"
+        | "segment.jitter.ms"
+        | "message.timestamp.before.max.ms"
+        | "message.timestamp.after.max.ms" => Type::Whole(0, LONG),
         "max.compaction.lag.ms" | "segment.ms" | "flush.messages" => Type::Whole(1, LONG),
         "segment.bytes" => Type::Whole(14, INT),
         "segment.index.bytes" => Type::Whole(4, INT),
         "max.message.bytes" | "index.interval.bytes" => Type::Whole(0, INT),
         "min.insync.replicas" => Type::Whole(1, INT),
         "min.cleanable.dirty.ratio" => Type::Ratio,
-        "preallocate" | "unclean.leader.election.enable" | "remote.storage.enable" | "remote.log.copy.disable"
+        "preallocate"
+        | "unclean.leader.election.enable"
+        | "remote.storage.enable"
+        | "remote.log.copy.disable"
         | "remote.log.delete.on.disable" => Type::Bool,
         "message.timestamp.type" => Type::Word(&["CreateTime", "LogAppendTime"]),
         "compression.type" => Type::Word(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
@@ -62,7 +70,8 @@ pub fn canonical(key: &str, value: &str) -> Result<String, String> {
         },
         Type::Word(words) => word(words, value).ok_or_else(|| format!("one of {}", words.join(", "))),
         Type::Words(words) => {
-            let parts: Option<BTreeSet<String>> = value.split(',').map(|part| word(words, part.trim())).collect();
+            let parts: Option<BTreeSet<String>> =
+                value.split(',').map(|part| word(words, part.trim())).collect();
             let parts = parts.ok_or_else(|| format!("a list of {}", words.join(", ")))?;
             Ok(parts.into_iter().collect::<Vec<_>>().join(","))
         }
@@ -73,7 +82,10 @@ pub fn canonical(key: &str, value: &str) -> Result<String, String> {
 }
 
 fn word(words: &[&str], value: &str) -> Option<String> {
-    words.iter().find(|word| word.eq_ignore_ascii_case(value)).map(|word| (*word).to_owned())
+    words
+        .iter()
+        .find(|word| word.eq_ignore_ascii_case(value))
+        .map(|word| (*word).to_owned())
 }
 
 /// Whether two values of a key mean the same.
@@ -83,15 +95,19 @@ pub fn same(key: &str, one: &str, other: &str) -> bool {
 }
 
 /// Keys that belong to whoever moves replicas.
-pub const FOREIGN: [&str; 2] =
-    ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
+pub const FOREIGN: [&str; 2] = [
+    "leader.replication.throttled.replicas",
+    "follower.replication.throttled.replicas",
+];
 
 /// Whether a key is spelled as Kafka spells its keys.
 #[must_use]
 pub fn is_key(key: &str) -> bool {
     !key.is_empty()
         && key.len() <= 128
-        && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-'))
+        && key
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-'))
 }
 
 #[cfg(test)]
@@ -121,7 +137,11 @@ mod tests {
     #[case("compression.type", "ZSTD", Some("zstd"))]
     #[case("some.newer.key", "x", Some("x"))]
     #[case("some.newer.key", "", None)]
-    fn values_are_checked_and_spelled_one_way(#[case] key: &str, #[case] value: &str, #[case] spelled: Option<&str>) {
+    fn values_are_checked_and_spelled_one_way(
+        #[case] key: &str,
+        #[case] value: &str,
+        #[case] spelled: Option<&str>,
+    ) {
         assert_eq!(canonical(key, value).ok().as_deref(), spelled);
     }
 

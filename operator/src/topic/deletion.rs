@@ -32,7 +32,11 @@ enum End {
     Hold(Outcome),
 }
 
-pub(super) async fn reconcile(topics: &Topics, ctx: &Context, object: Arc<KafkaTopic>) -> Result<Action, Error> {
+pub(super) async fn reconcile(
+    topics: &Topics,
+    ctx: &Context,
+    object: Arc<KafkaTopic>,
+) -> Result<Action, Error> {
     if !has_finalizer(&object) {
         return Ok(Action::AwaitChange);
     }
@@ -49,11 +53,17 @@ pub(super) async fn reconcile(topics: &Topics, ctx: &Context, object: Arc<KafkaT
         End::Delete(kafka, id) => match perform(&*kafka.admin, &plan::Action::Delete(id)).await {
             Ok(_) => {
                 info!(namespace = object.namespace(), name = object.name_any(), topic_id = %id, "Deleted topic");
-                Note::normal("TopicDeleted", "Delete", format!("deleted topic {id} with its records"))
+                Note::normal(
+                    "TopicDeleted",
+                    "Delete",
+                    format!("deleted topic {id} with its records"),
+                )
             }
             Err(error) => {
                 if error.is_connection() {
-                    ctx.queues.clusters.add(cluster_key(&Key::of(&*object), &object.spec.cluster_ref));
+                    ctx.queues
+                        .clusters
+                        .add(cluster_key(&Key::of(&*object), &object.spec.cluster_ref));
                 }
                 let outcome = Outcome::failed(&error, status::Shape::Keep);
                 // A deletion is never given up: what forbids it may be lifted without a change of the object.
@@ -72,11 +82,20 @@ pub(super) async fn reconcile(topics: &Topics, ctx: &Context, object: Arc<KafkaT
 }
 
 fn has_finalizer(object: &KafkaTopic) -> bool {
-    object.finalizers().iter().any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER)
+    object
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER)
 }
 
 fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
-    let kept = |why: &str| End::Release(Note::normal("TopicKept", "Release", format!("the topic stays: {why}")));
+    let kept = |why: &str| {
+        End::Release(Note::normal(
+            "TopicKept",
+            "Release",
+            format!("the topic stays: {why}"),
+        ))
+    };
     if object.spec.suspend {
         return kept("the object was suspended");
     }
@@ -91,12 +110,21 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     };
     let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
     // A Secret that goes first must not hold its namespace: a connection that worked is used to its end.
-    let Some((admin, id)) = ctx.connections.get(&named).and_then(|connection| connection.once_usable()) else {
+    let Some((admin, id)) = ctx
+        .connections
+        .get(&named)
+        .and_then(|connection| connection.once_usable())
+    else {
         if ctx.stores.clusters.get(&named).is_none() {
             return kept("its KafkaCluster is gone");
         }
-        let message = format!("the topic is deleted once KafkaCluster {named} is ready; to keep it, set suspend");
-        return End::Hold(Outcome::held(Reason::ClusterNotReady, message, Action::AwaitChange));
+        let message =
+            format!("the topic is deleted once KafkaCluster {named} is ready; to keep it, set suspend");
+        return End::Hold(Outcome::held(
+            Reason::ClusterNotReady,
+            message,
+            Action::AwaitChange,
+        ));
     };
     let Some(recorded) = status::recorded(status, &id).id else {
         return kept("it was on another cluster than is there now");

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_crds::topic::{AdoptionPolicy, CleanupPolicy, DeletionPolicy, KafkaTopicSpec};
 use ottla_crds::parse;
+use ottla_crds::topic::{AdoptionPolicy, CleanupPolicy, DeletionPolicy, KafkaTopicSpec};
 use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicName};
 
 use super::config::{self, canonical};
@@ -47,11 +47,17 @@ pub struct Invalid {
 }
 
 fn spec(message: impl Into<String>) -> Invalid {
-    Invalid { reason: Reason::InvalidSpec, message: message.into() }
+    Invalid {
+        reason: Reason::InvalidSpec,
+        message: message.into(),
+    }
 }
 
 fn bad_config(message: impl Into<String>) -> Invalid {
-    Invalid { reason: Reason::InvalidConfig, message: message.into() }
+    Invalid {
+        reason: Reason::InvalidConfig,
+        message: message.into(),
+    }
 }
 
 /// The topic's name alone, as far as it is one. Not checked against the names that are Kafka's own.
@@ -77,23 +83,36 @@ pub fn parse(object_name: &str, raw: &KafkaTopicSpec) -> Result<Desired, Invalid
 }
 
 fn topic_name(text: &str) -> Result<TopicName, Invalid> {
-    let invalid = |message: String| Invalid { reason: Reason::InvalidTopicName, message };
-    let name = text.parse::<TopicName>().map_err(|error| invalid(error.to_string()))?;
+    let invalid = |message: String| Invalid {
+        reason: Reason::InvalidTopicName,
+        message,
+    };
+    let name = text
+        .parse::<TopicName>()
+        .map_err(|error| invalid(error.to_string()))?;
     if name.is_reserved() {
-        return Err(invalid(format!("the name {name} begins with two underscores: such topics are Kafka's own")));
+        return Err(invalid(format!(
+            "the name {name} begins with two underscores: such topics are Kafka's own"
+        )));
     }
     Ok(name)
 }
 
 fn partitions(count: i32) -> Result<PartitionCount, Invalid> {
     if count > MAX_PARTITIONS {
-        return Err(spec(format!("partitions is {count}; it may be {MAX_PARTITIONS} at most")));
+        return Err(spec(format!(
+            "partitions is {count}; it may be {MAX_PARTITIONS} at most"
+        )));
     }
     PartitionCount::try_from(count).map_err(|_| spec(format!("partitions is {count}; it must be at least 1")))
 }
 
 fn replication(factor: i32) -> Result<ReplicationFactor, Invalid> {
-    let invalid = |_| spec(format!("replicationFactor is {factor}; it must be from 1 to 32767"));
+    let invalid = |_| {
+        spec(format!(
+            "replicationFactor is {factor}; it must be from 1 to 32767"
+        ))
+    };
     ReplicationFactor::try_from(factor).map_err(invalid)
 }
 
@@ -105,11 +124,15 @@ fn configs(raw: &KafkaTopicSpec) -> Result<BTreeMap<String, String>, Invalid> {
     for (key, value) in &raw.config {
         check_key("config", key)?;
         if config::FOREIGN.contains(&key.as_str()) {
-            return Err(bad_config(format!("config.{key} belongs to whoever moves replicas and cannot be set here")));
+            return Err(bad_config(format!(
+                "config.{key} belongs to whoever moves replicas and cannot be set here"
+            )));
         }
         let value = value.to_string();
         if value.len() > MAX_VALUE {
-            return Err(bad_config(format!("config.{key} is longer than {MAX_VALUE} bytes")));
+            return Err(bad_config(format!(
+                "config.{key} is longer than {MAX_VALUE} bytes"
+            )));
         }
         let value = canonical(key, &value).map_err(|expected| {
             let shown: String = value.chars().take(64).collect();
@@ -119,7 +142,9 @@ fn configs(raw: &KafkaTopicSpec) -> Result<BTreeMap<String, String>, Invalid> {
     }
     for (field, key, value) in typed(raw)? {
         if config.insert(key.to_owned(), value).is_some() {
-            return Err(bad_config(format!("{field} is set: leave the key {key} out of config")));
+            return Err(bad_config(format!(
+                "{field} is set: leave the key {key} out of config"
+            )));
         }
     }
     Ok(config)
@@ -134,8 +159,13 @@ fn typed(raw: &KafkaTopicSpec) -> Result<Vec<(&'static str, &'static str, String
             fields.push(("retention.time", "retention.ms", millis.to_kafka().to_string()));
         }
         if let Some(bytes) = &retention.bytes_per_partition {
-            let bytes = parse::bytes_limit(bytes).map_err(|e| spec(format!("retention.bytesPerPartition: {e}")))?;
-            fields.push(("retention.bytesPerPartition", "retention.bytes", bytes.to_kafka().to_string()));
+            let bytes =
+                parse::bytes_limit(bytes).map_err(|e| spec(format!("retention.bytesPerPartition: {e}")))?;
+            fields.push((
+                "retention.bytesPerPartition",
+                "retention.bytes",
+                bytes.to_kafka().to_string(),
+            ));
         }
     }
     if !raw.cleanup_policy.is_empty() {
@@ -165,15 +195,28 @@ fn check_key(field: &str, key: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     let shown: String = key.chars().take(64).collect();
-    Err(bad_config(format!("{field} holds {shown:?}, which is no key of Kafka's")))
+    Err(bad_config(format!(
+        "{field} holds {shown:?}, which is no key of Kafka's"
+    )))
 }
 
 /// What Kafka would take and then not work with.
 fn consistent(desired: &Desired) -> Result<(), Invalid> {
-    if let Some(key) = desired.unmanaged.iter().find(|key| desired.config.contains_key(*key)) {
-        return Err(bad_config(format!("{key} is set by this spec and stands in unmanagedConfig: choose one")));
+    if let Some(key) = desired
+        .unmanaged
+        .iter()
+        .find(|key| desired.config.contains_key(*key))
+    {
+        return Err(bad_config(format!(
+            "{key} is set by this spec and stands in unmanagedConfig: choose one"
+        )));
     }
-    let number = |key: &str| desired.config.get(key).and_then(|value| value.parse::<i64>().ok());
+    let number = |key: &str| {
+        desired
+            .config
+            .get(key)
+            .and_then(|value| value.parse::<i64>().ok())
+    };
     if let (Some(needed), Some(factor)) = (number("min.insync.replicas"), desired.replication_factor)
         && needed > i64::from(factor.get())
     {
@@ -185,7 +228,9 @@ fn consistent(desired: &Desired) -> Result<(), Invalid> {
     if let (Some(least), Some(most)) = (number("min.compaction.lag.ms"), number("max.compaction.lag.ms"))
         && least > most
     {
-        return Err(bad_config(format!("min.compaction.lag.ms ({least}) exceeds max.compaction.lag.ms ({most})")));
+        return Err(bad_config(format!(
+            "min.compaction.lag.ms ({least}) exceeds max.compaction.lag.ms ({most})"
+        )));
     }
     Ok(())
 }

@@ -31,10 +31,16 @@ pub async fn perform(admin: &dyn Admin, action: &Action) -> Result<Done, KafkaEr
         }
         Action::Alter { topic, set, unset } => alter(admin, topic, set, unset).await,
         Action::Grow { topic, to, .. } => {
-            let growth = GrowTopic { topic: topic.clone(), partitions: *to };
+            let growth = GrowTopic {
+                topic: topic.clone(),
+                partitions: *to,
+            };
             sole(admin.create_partitions(vec![growth]).await, "add partitions").map(|()| Done::Full)
         }
-        Action::Delete(id) => match sole(admin.delete_topics(BTreeSet::from([*id])).await, "delete the topic") {
+        Action::Delete(id) => match sole(
+            admin.delete_topics(BTreeSet::from([*id])).await,
+            "delete the topic",
+        ) {
             // Gone already, under whatever name: what was asked for holds.
             Err(error) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_ID) => Ok(Done::Full),
             answer => answer.map(|()| Done::Full),
@@ -49,8 +55,15 @@ async fn alter(
     set: &BTreeMap<String, String>,
     unset: &BTreeSet<String>,
 ) -> Result<Done, KafkaError> {
-    let change = ConfigChange { topic: topic.clone(), set: set.clone(), unset: unset.clone() };
-    match sole(admin.alter_configs(vec![change]).await, "alter the topic's configuration") {
+    let change = ConfigChange {
+        topic: topic.clone(),
+        set: set.clone(),
+        unset: unset.clone(),
+    };
+    match sole(
+        admin.alter_configs(vec![change]).await,
+        "alter the topic's configuration",
+    ) {
         Ok(()) => return Ok(Done::Full),
         Err(error) if set.len() + unset.len() > 1 && error.class() == Class::Terminal => {}
         Err(error) => return Err(error),
@@ -61,10 +74,20 @@ async fn alter(
     for (key, value) in sets.chain(unsets) {
         let change = ConfigChange {
             topic: topic.clone(),
-            set: value.map(|value| (key.clone(), value.clone())).into_iter().collect(),
-            unset: if value.is_none() { BTreeSet::from([key.clone()]) } else { BTreeSet::new() },
+            set: value
+                .map(|value| (key.clone(), value.clone()))
+                .into_iter()
+                .collect(),
+            unset: if value.is_none() {
+                BTreeSet::from([key.clone()])
+            } else {
+                BTreeSet::new()
+            },
         };
-        match sole(admin.alter_configs(vec![change]).await, "alter the topic's configuration") {
+        match sole(
+            admin.alter_configs(vec![change]).await,
+            "alter the topic's configuration",
+        ) {
             Ok(()) => {}
             Err(error) if error.class() == Class::Terminal => {
                 refused.insert(key.clone(), error);
@@ -72,20 +95,28 @@ async fn alter(
             Err(error) => return Err(error),
         }
     }
-    Ok(if refused.is_empty() { Done::Full } else { Done::Partly(refused) })
+    Ok(if refused.is_empty() {
+        Done::Full
+    } else {
+        Done::Partly(refused)
+    })
 }
 
 /// Whether any of a topic's partitions holds a record; what cannot be told counts as yes.
 pub async fn holds_records(admin: &dyn Admin, topic: &TopicName, partitions: PartitionCount) -> bool {
     let all: BTreeSet<TopicPartition> = (0..partitions.get())
-        .map(|index| TopicPartition { topic: topic.clone(), partition: PartitionId::from(index) })
+        .map(|index| TopicPartition {
+            topic: topic.clone(),
+            partition: PartitionId::from(index),
+        })
         .collect();
     let first = admin.list_offsets(all.clone(), OffsetSpec::Earliest).await;
     let last = admin.list_offsets(all.clone(), OffsetSpec::Latest).await;
-    all.iter().any(|partition| match (first.get(partition), last.get(partition)) {
-        (Some(Ok(first)), Some(Ok(last))) => first != last,
-        _ => true,
-    })
+    all.iter()
+        .any(|partition| match (first.get(partition), last.get(partition)) {
+            (Some(Ok(first)), Some(Ok(last))) => first != last,
+            _ => true,
+        })
 }
 
 fn sole<K: Ord, T>(answers: Batch<K, T>, operation: &'static str) -> Result<T, KafkaError> {

@@ -1,7 +1,7 @@
 //! KafkaTopic: observe, plan, save what must be saved, execute, write the status. No rule lives here.
 
-pub mod claims;
 mod claimants;
+pub mod claims;
 pub mod config;
 mod deletion;
 pub mod desired;
@@ -53,7 +53,11 @@ impl Reconciler for Topics {
     const KIND: &'static str = KIND;
     const MANAGER: &'static str = MANAGER;
 
-    fn reconcile<'a>(&'a self, ctx: &'a Context, object: Arc<KafkaTopic>) -> BoxFuture<'a, Result<Action, Error>> {
+    fn reconcile<'a>(
+        &'a self,
+        ctx: &'a Context,
+        object: Arc<KafkaTopic>,
+    ) -> BoxFuture<'a, Result<Action, Error>> {
         reconcile(self, ctx, object).boxed()
     }
 
@@ -92,7 +96,10 @@ async fn keep_finalizer(
     desired: &Desired,
 ) -> Result<Arc<KafkaTopic>, Error> {
     let store = &ctx.stores.topics;
-    let has = object.finalizers().iter().any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER);
+    let has = object
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER);
     match (desired.deletion, has) {
         (DeletionPolicy::Delete, false) if at_home(&object) => {
             apply::add_finalizer(ctx, store, &*object, ottla_crds::TOPIC_FINALIZER).await
@@ -117,8 +124,17 @@ async fn conclude(ctx: &Context, object: &Arc<KafkaTopic>, outcome: &Outcome) ->
     let name = object.name_any();
     let topic = desired::name(&name, &object.spec);
     if let Some(status) = status::next(&previous, topic, outcome, generation(&**object), ctx.now()) {
-        apply::status(ctx, &ctx.stores.topics, &**object, Topics::MANAGER, &status, Guard::Uid).await?;
-        ctx.publish(Topics::KIND, &**object, &notes::of_transition(&previous, outcome)).await;
+        apply::status(
+            ctx,
+            &ctx.stores.topics,
+            &**object,
+            Topics::MANAGER,
+            &status,
+            Guard::Uid,
+        )
+        .await?;
+        ctx.publish(Topics::KIND, &**object, &notes::of_transition(&previous, outcome))
+            .await;
     }
     Ok(outcome.again)
 }
@@ -127,7 +143,9 @@ impl Topics {
     /// Whether a topic that was seen before is out of sight long enough to be believed gone; else, how long to wait.
     fn out_of_sight(&self, object: &KafkaTopic) -> Option<Duration> {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *missing.entry(object.uid().unwrap_or_default()).or_insert_with(Instant::now);
+        let since = *missing
+            .entry(object.uid().unwrap_or_default())
+            .or_insert_with(Instant::now);
         let left = BELIEVE_ABSENCE.saturating_sub(since.elapsed());
         (!left.is_zero()).then_some(left)
     }
@@ -151,7 +169,11 @@ pub fn triggers(ctx: &Context, topics: &Arc<Topics>) {
         if new.is_none()
             && let Some(uid) = old.and_then(|object| object.uid())
         {
-            topics.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
+            topics
+                .missing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&uid);
         }
         let stake = |object: Option<&Arc<KafkaTopic>>| {
             object.map(|object| {
@@ -162,7 +184,12 @@ pub fn triggers(ctx: &Context, topics: &Arc<Topics>) {
         if stake(old) != stake(new)
             && let Some(topic) = after.or(before)
         {
-            for rival in topics.claims.naming(&topic).into_iter().filter(|rival| rival != key) {
+            for rival in topics
+                .claims
+                .naming(&topic)
+                .into_iter()
+                .filter(|rival| rival != key)
+            {
                 queue.add(rival);
             }
         }

@@ -26,11 +26,22 @@ pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> V
         return vec![];
     }
     let waiting = |reason: &str| {
-        ["Unknown", "Creating", "ClusterNotFound", "ClusterNotReady", "Suspended"].contains(&reason)
+        [
+            "Unknown",
+            "Creating",
+            "ClusterNotFound",
+            "ClusterNotReady",
+            "Suspended",
+        ]
+        .contains(&reason)
     };
     match outcome.reason {
         Reason::Ready if waiting(before) => vec![],
-        Reason::Ready => vec![Note::normal(reason, "Reconcile", "the topic is as declared again")],
+        Reason::Ready => vec![Note::normal(
+            reason,
+            "Reconcile",
+            "the topic is as declared again",
+        )],
         // The KafkaCluster tells of itself.
         _ if waiting(reason) => vec![],
         _ => vec![Note::warning(reason, "Reconcile", outcome.message.clone())],
@@ -42,7 +53,11 @@ pub(super) fn of_action(plan: &Plan, action: &Action, over_records: bool, drift:
     match action {
         Action::Alter { set, unset, .. } if drift && plan.claim == Claim::Ours => {
             let keys: Vec<&str> = set.keys().chain(unset).map(String::as_str).collect();
-            vec![Note::normal("DriftCorrected", "Alter", format!("set back {}", keys.join(", ")))]
+            vec![Note::normal(
+                "DriftCorrected",
+                "Alter",
+                format!("set back {}", keys.join(", ")),
+            )]
         }
         Action::Grow { from, to, .. } if over_records => vec![Note::warning(
             "PartitionsAdded",
@@ -60,10 +75,18 @@ pub(super) fn of_action(plan: &Plan, action: &Action, over_records: bool, drift:
 pub(super) fn of_claim(plan: &Plan, sight: &Sight) -> Vec<Note> {
     match (plan.claim, sight) {
         (Claim::Adopt, Sight::Present(live)) => {
-            vec![Note::normal("TopicAdopted", "Adopt", format!("took over the existing topic {}", live.id))]
+            vec![Note::normal(
+                "TopicAdopted",
+                "Adopt",
+                format!("took over the existing topic {}", live.id),
+            )]
         }
         (Claim::Accept, Sight::Present(live)) => {
-            vec![Note::normal("TopicAdopted", "Adopt", format!("took over {} in the place of the former", live.id))]
+            vec![Note::normal(
+                "TopicAdopted",
+                "Adopt",
+                format!("took over {} in the place of the former", live.id),
+            )]
         }
         (Claim::Recreate, _) => vec![Note::warning(
             "TopicRecreated",

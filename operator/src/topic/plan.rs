@@ -147,11 +147,23 @@ pub enum Save {
 
 impl Plan {
     fn new(claim: Claim) -> Self {
-        Self { claim, save: None, actions: vec![], refusals: vec![], difference: vec![] }
+        Self {
+            claim,
+            save: None,
+            actions: vec![],
+            refusals: vec![],
+            difference: vec![],
+        }
     }
 
     fn refuse(claim: Claim, reason: Reason, message: impl Into<String>) -> Self {
-        Self { refusals: vec![Refusal { reason, message: message.into() }], ..Self::new(claim) }
+        Self {
+            refusals: vec![Refusal {
+                reason,
+                message: message.into(),
+            }],
+            ..Self::new(claim)
+        }
     }
 }
 
@@ -179,21 +191,25 @@ pub fn plan(desired: &Desired, sight: &Sight, recorded: &Recorded, policy: &Poli
 }
 
 fn create(desired: &Desired, recorded: &Recorded, policy: &Policy) -> Plan {
-    let again = recorded.id.is_some();
+    // Announced after it was ours, it is still to come back as it was.
+    let again = recorded.id.is_some() || (recorded.announced && recorded.partitions.is_some());
     let mut plan = Plan::new(if again { Claim::Recreate } else { Claim::Create });
     let last = |seen: Option<PartitionCount>| if again { seen } else { None };
     plan.actions.push(Action::Create(NewTopic {
         name: desired.name.clone(),
         // A topic deleted behind our back comes back no smaller than it was.
         partitions: desired.partitions.max(last(recorded.partitions)),
-        replication_factor: desired
-            .replication_factor
-            .or(if again { recorded.replication_factor } else { None }),
+        replication_factor: desired.replication_factor.or(if again {
+            recorded.replication_factor
+        } else {
+            None
+        }),
         config: desired.config.clone(),
     }));
     // Found again after a crash, a matching topic is taken over, unless that is ruled out: then it must be known ours.
     let would_be_refused = desired.adoption == AdoptionPolicy::Never || !policy.home;
-    if would_be_refused && !recorded.announced {
+    // Another id than the recorded one would pass for a replacement.
+    if (would_be_refused || again) && !recorded.announced {
         plan.save = Some(Save::Announcement);
     }
     plan
@@ -221,10 +237,15 @@ fn adopt(desired: &Desired, live: &Live, recorded: &Recorded, policy: &Policy) -
     let would = own(Claim::Adopt, desired, live, recorded);
     let difference = changes(desired, live, recorded);
     if recorded.announced && difference.is_empty() {
-        return Plan { claim: Claim::Ours, ..would };
+        return Plan {
+            claim: Claim::Ours,
+            ..would
+        };
     }
     let refused = if !policy.home {
-        Some("only an object in the KafkaCluster's own namespace may take over a topic that exists".to_owned())
+        Some(
+            "only an object in the KafkaCluster's own namespace may take over a topic that exists".to_owned(),
+        )
     } else if desired.adoption == AdoptionPolicy::Never {
         Some("the topic exists already, and adoptionPolicy is Never".to_owned())
     } else if desired.adoption == AdoptionPolicy::IfMatching && !difference.is_empty() {
@@ -237,9 +258,10 @@ fn adopt(desired: &Desired, live: &Live, recorded: &Recorded, policy: &Policy) -
         None
     };
     match refused {
-        Some(message) => {
-            Plan { difference, ..Plan::refuse(Claim::HandsOff, Reason::AdoptionRequired, message) }
-        }
+        Some(message) => Plan {
+            difference,
+            ..Plan::refuse(Claim::HandsOff, Reason::AdoptionRequired, message)
+        },
         None => would,
     }
 }
@@ -254,7 +276,11 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
         plan.save = Some(Save::Managed(managed));
     }
     if !set.is_empty() || !unset.is_empty() {
-        plan.actions.push(Action::Alter { topic: desired.name.clone(), set, unset });
+        plan.actions.push(Action::Alter {
+            topic: desired.name.clone(),
+            set,
+            unset,
+        });
     }
     match desired.partitions {
         Some(wanted) if wanted > live.partitions => plan.actions.push(Action::Grow {
@@ -270,7 +296,8 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
                     live.partitions, live.partitions
                 ),
             });
-            plan.difference.push(difference("partitions", wanted, Some(live.partitions)));
+            plan.difference
+                .push(difference("partitions", wanted, Some(live.partitions)));
         }
         _ => {}
     }
@@ -285,13 +312,21 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
                 live.replication_factor, live.replication_factor
             ),
         });
-        plan.difference.push(difference("replicationFactor", wanted, Some(live.replication_factor)));
+        plan.difference.push(difference(
+            "replicationFactor",
+            wanted,
+            Some(live.replication_factor),
+        ));
     }
     plan
 }
 
 fn difference(key: &str, desired: impl ToString, live: Option<impl ToString>) -> Difference {
-    Difference { key: key.to_owned(), desired: desired.to_string(), live: live.map(|live| live.to_string()) }
+    Difference {
+        key: key.to_owned(),
+        desired: desired.to_string(),
+        live: live.map(|live| live.to_string()),
+    }
 }
 
 /// Everything that taking the topic over would change or want changed.
@@ -305,12 +340,23 @@ fn changes(desired: &Desired, live: &Live, recorded: &Recorded) -> Vec<Differenc
     if let Some(wanted) = desired.replication_factor
         && wanted != live.replication_factor
     {
-        all.push(difference("replicationFactor", wanted, Some(live.replication_factor)));
+        all.push(difference(
+            "replicationFactor",
+            wanted,
+            Some(live.replication_factor),
+        ));
     }
     let (set, _) = config_changes(desired, live, recorded);
     for (key, value) in set {
-        let on_topic = live.config.get(&key).filter(|entry| entry.source == ConfigSource::Topic);
-        all.push(difference(&key, value, on_topic.and_then(|entry| entry.value.as_ref())));
+        let on_topic = live
+            .config
+            .get(&key)
+            .filter(|entry| entry.source == ConfigSource::Topic);
+        all.push(difference(
+            &key,
+            value,
+            on_topic.and_then(|entry| entry.value.as_ref()),
+        ));
     }
     all
 }
@@ -322,14 +368,24 @@ fn config_changes(
     live: &Live,
     recorded: &Recorded,
 ) -> (BTreeMap<String, String>, BTreeSet<String>) {
-    let on_topic = |key: &str| live.config.get(key).filter(|entry| entry.source == ConfigSource::Topic);
+    let on_topic = |key: &str| {
+        live.config
+            .get(key)
+            .filter(|entry| entry.source == ConfigSource::Topic)
+    };
     let holds = |key: &str, value: &str| {
         on_topic(key).is_some_and(|entry| entry.value.as_deref().is_some_and(|live| same(key, live, value)))
     };
     let set = desired.config.iter().filter(|(key, value)| !holds(key, value));
-    let left = recorded.managed.keys().filter(|key| !desired.config.contains_key(*key));
+    let left = recorded
+        .managed
+        .keys()
+        .filter(|key| !desired.config.contains_key(*key));
     let unset = left.filter(|key| !desired.unmanaged.contains(*key) && on_topic(key).is_some());
-    (set.map(|(key, value)| (key.clone(), value.clone())).collect(), unset.cloned().collect())
+    (
+        set.map(|(key, value)| (key.clone(), value.clone())).collect(),
+        unset.cloned().collect(),
+    )
 }
 
 /// The topic after an action succeeded.

@@ -69,7 +69,13 @@ impl Outcome {
     /// An outcome about which nothing new is known of the topic.
     #[must_use]
     pub fn held(reason: Reason, message: impl Into<String>, again: Action) -> Self {
-        Self { reason, message: message.into(), shape: Shape::Keep, difference: vec![], again }
+        Self {
+            reason,
+            message: message.into(),
+            shape: Shape::Keep,
+            difference: vec![],
+            again,
+        }
     }
 
     /// The outcome of a plan of which every action succeeded.
@@ -77,9 +83,19 @@ impl Outcome {
     pub fn of(plan: Plan, shape: Shape) -> Self {
         let Some(first) = plan.refusals.first().map(|refusal| refusal.reason) else {
             let message = "the topic is as declared".to_owned();
-            return Self { reason: Reason::Ready, message, shape, difference: vec![], again: Action::AwaitChange };
+            return Self {
+                reason: Reason::Ready,
+                message,
+                shape,
+                difference: vec![],
+                again: Action::AwaitChange,
+            };
         };
-        let messages: Vec<String> = plan.refusals.into_iter().map(|Refusal { message, .. }| message).collect();
+        let messages: Vec<String> = plan
+            .refusals
+            .into_iter()
+            .map(|Refusal { message, .. }| message)
+            .collect();
         Self {
             reason: first,
             message: messages.join("; "),
@@ -96,16 +112,27 @@ impl Outcome {
         let again = match error.class() {
             Class::Retriable | Class::Ambiguous | Class::Decide => Action::Retry(Pace::FAST),
             Class::SlowRetry => Action::Retry(Pace::SLOW),
-            Class::Terminal if matches!(reason, Reason::InvalidConfig | Reason::InvalidSpec) => Action::AwaitChange,
+            Class::Terminal if matches!(reason, Reason::InvalidConfig | Reason::InvalidSpec) => {
+                Action::AwaitChange
+            }
             Class::Terminal => Action::Retry(Pace::SLOW),
         };
-        Self { reason, message: error.to_string(), shape, difference: vec![], again }
+        Self {
+            reason,
+            message: error.to_string(),
+            shape,
+            difference: vec![],
+            again,
+        }
     }
 
     /// The outcome of configs that Kafka refused while it took the others.
     #[must_use]
     pub fn refused_configs(refused: &BTreeMap<String, KafkaError>, shape: Shape) -> Self {
-        let causes: Vec<String> = refused.iter().map(|(key, error)| format!("config.{key}: {error}")).collect();
+        let causes: Vec<String> = refused
+            .iter()
+            .map(|(key, error)| format!("config.{key}: {error}"))
+            .collect();
         Self {
             reason: Reason::InvalidConfig,
             message: causes.join("; "),
@@ -145,7 +172,9 @@ pub fn recorded(status: &KafkaTopicStatus, cluster: &ClusterId) -> Recorded {
         announced: status.topic_id.is_none() && creating,
         managed: status.managed_config.clone(),
         partitions: status.partitions.and_then(|count| count.try_into().ok()),
-        replication_factor: status.replication_factor.and_then(|factor| factor.try_into().ok()),
+        replication_factor: status
+            .replication_factor
+            .and_then(|factor| factor.try_into().ok()),
     }
 }
 
@@ -168,7 +197,13 @@ pub fn next(
             status.cluster_id = Some(cluster.as_str().to_owned());
             status.topic_id = None;
         }
-        Shape::Ours { cluster, id, partitions, replication_factor, managed } => {
+        Shape::Ours {
+            cluster,
+            id,
+            partitions,
+            replication_factor,
+            managed,
+        } => {
             status.cluster_id = Some(cluster.as_str().to_owned());
             status.topic_id = Some(id.to_string());
             status.partitions = Some(partitions.get());
@@ -176,7 +211,11 @@ pub fn next(
             status.managed_config.clone_from(managed);
         }
     }
-    let facts = conditions::summary(outcome.reason.progress(), outcome.reason.as_str(), &outcome.message);
+    let facts = conditions::summary(
+        outcome.reason.progress(),
+        outcome.reason.as_str(),
+        &outcome.message,
+    );
     status.conditions = conditions::build(&previous.conditions, facts, generation, now);
     (status != *previous).then_some(status)
 }

@@ -62,7 +62,11 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
 
 /// Looks once at all topics of a cluster; tells how many are to be looked at closer.
 pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
-    let Some((admin, id)) = ctx.connections.get(cluster).and_then(|connection| connection.usable()) else {
+    let Some((admin, id)) = ctx
+        .connections
+        .get(cluster)
+        .and_then(|connection| connection.usable())
+    else {
         return 0;
     };
     let at_rest = at_rest(ctx, cluster, &id);
@@ -78,7 +82,13 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
             ctx.queues.topics.add(key);
         }
     }
-    debug!(namespace = cluster.namespace, name = cluster.name, topics = at_rest.len(), moved, "Swept topics");
+    debug!(
+        namespace = cluster.namespace,
+        name = cluster.name,
+        topics = at_rest.len(),
+        moved,
+        "Swept topics"
+    );
     moved
 }
 
@@ -95,7 +105,12 @@ fn at_rest(ctx: &Context, cluster: &Key, id: &ClusterId) -> Vec<AtRest> {
                 && status.observed_generation == Some(generation(&*object))
                 && recorded.id.is_some();
             let desired = desired::parse(&object.name_any(), &object.spec).ok()?;
-            (rests && !desired.suspend).then_some(AtRest { key, object, desired, recorded })
+            (rests && !desired.suspend).then_some(AtRest {
+                key,
+                object,
+                desired,
+                recorded,
+            })
         })
         .collect()
 }
@@ -104,7 +119,11 @@ fn at_rest(ctx: &Context, cluster: &Key, id: &ClusterId) -> Vec<AtRest> {
 async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
     let names: BTreeSet<TopicName> = chunk.iter().map(|topic| topic.desired.name.clone()).collect();
     let mut topics = admin.describe_topics(names).await;
-    if topics.values().any(|answer| answer.as_ref().is_err_and(ottla_kafka::error::KafkaError::is_connection)) {
+    if topics.values().any(|answer| {
+        answer
+            .as_ref()
+            .is_err_and(ottla_kafka::error::KafkaError::is_connection)
+    }) {
         return None;
     }
     let mut keys: BTreeMap<TopicName, BTreeSet<String>> = BTreeMap::new();
@@ -114,9 +133,18 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
             keys.entry(topic.desired.name.clone()).or_default().extend(wanted);
         }
     }
-    let queries: Vec<ConfigQuery> =
-        keys.into_iter().map(|(topic, keys)| ConfigQuery { topic, keys: ConfigKeys::Named(keys) }).collect();
-    let configs = if queries.is_empty() { BTreeMap::new() } else { admin.describe_configs(queries).await };
+    let queries: Vec<ConfigQuery> = keys
+        .into_iter()
+        .map(|(topic, keys)| ConfigQuery {
+            topic,
+            keys: ConfigKeys::Named(keys),
+        })
+        .collect();
+    let configs = if queries.is_empty() {
+        BTreeMap::new()
+    } else {
+        admin.describe_configs(queries).await
+    };
     let is_suspect = |topic: &&AtRest| {
         let name = &topic.desired.name;
         let sight = match topics.get(name) {
@@ -130,23 +158,42 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
         };
         sight.is_ok_and(|live| differs(topic, live))
     };
-    let suspects: Vec<Key> = chunk.iter().filter(is_suspect).map(|topic| topic.key.clone()).collect();
+    let suspects: Vec<Key> = chunk
+        .iter()
+        .filter(is_suspect)
+        .map(|topic| topic.key.clone())
+        .collect();
     topics.clear();
     Some(suspects)
 }
 
 /// Whether a pass over the topic would do or say anything new.
 fn differs(topic: &AtRest, live: plan::Live) -> bool {
-    let Some(status) = topic.object.status.as_ref() else { return true };
+    let Some(status) = topic.object.status.as_ref() else {
+        return true;
+    };
     let reason = crate::runtime::conditions::find(&status.conditions, crate::runtime::conditions::READY)
         .map_or("", |ready| ready.reason.as_str());
     let shape = (status.partitions, status.replication_factor)
-        != (Some(live.partitions.get()), Some(i32::from(live.replication_factor.get())));
+        != (
+            Some(live.partitions.get()),
+            Some(i32::from(live.replication_factor.get())),
+        );
     let replaced = topic.recorded.id != Some(live.id);
-    let policy = Policy { home: at_home(&topic.object), accepted: None, other_owner: None };
+    let policy = Policy {
+        home: at_home(&topic.object),
+        accepted: None,
+        other_owner: None,
+    };
     let plan = plan::plan(&topic.desired, &Sight::Present(live), &topic.recorded, &policy);
     // What Kafka refused to set, and a replacement already told of, are no news.
     let told = (replaced && reason == "TopicReplaced")
-        || ["InvalidConfig", "TopicOwnedByOther", "PolicyViolation", "NotAuthorized"].contains(&reason);
+        || [
+            "InvalidConfig",
+            "TopicOwnedByOther",
+            "PolicyViolation",
+            "NotAuthorized",
+        ]
+        .contains(&reason);
     !told && (shape || replaced || !plan.actions.is_empty())
 }

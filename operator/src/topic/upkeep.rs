@@ -46,7 +46,12 @@ pub(super) fn kafka(ctx: &Context, object: &KafkaTopic) -> Result<Kafka, End> {
         let outcome = Outcome::held(reason, message, Action::AwaitChange);
         Err(End::Outcome(Arc::new(object.clone()), outcome))
     };
-    let Some(cluster) = ctx.stores.clusters.object(&named).filter(|_| may_refer(ctx, object)) else {
+    let Some(cluster) = ctx
+        .stores
+        .clusters
+        .object(&named)
+        .filter(|_| may_refer(ctx, object))
+    else {
         let message = format!("KafkaCluster {named} does not exist, or may not be used from this namespace");
         return held(Reason::ClusterNotFound, message);
     };
@@ -54,12 +59,16 @@ pub(super) fn kafka(ctx: &Context, object: &KafkaTopic) -> Result<Kafka, End> {
     if let Some((admin, id)) = connection.as_ref().and_then(|connection| connection.usable()) {
         return Ok(Kafka { admin, id });
     }
-    let ready = cluster.status.as_ref().and_then(|status| find(&status.conditions, READY));
+    let ready = cluster
+        .status
+        .as_ref()
+        .and_then(|status| find(&status.conditions, READY));
     let refused = connection.is_some_and(|connection| connection.standing() == Standing::Unusable);
     match ready.filter(|ready| ready.status == "False" || refused) {
-        Some(ready) => {
-            held(Reason::ClusterNotReady, format!("KafkaCluster {named} is not ready: {}", ready.reason))
-        }
+        Some(ready) => held(
+            Reason::ClusterNotReady,
+            format!("KafkaCluster {named} is not ready: {}", ready.reason),
+        ),
         // Not looked at yet since our start: its first look wakes us.
         None => Err(End::Wait(Action::AwaitChange)),
     }
@@ -90,10 +99,17 @@ pub(super) async fn pass(
         },
         Err(error) => return Ok(failed(ctx, object, &error, Shape::Keep)),
     };
-    let live_id = if let Sight::Present(live) = &sight { Some(live.id) } else { None };
+    let live_id = if let Sight::Present(live) = &sight {
+        Some(live.id)
+    } else {
+        None
+    };
     let policy = Policy {
         home: at_home(&object),
-        accepted: object.annotations().get(ACCEPT_TOPIC_ID).and_then(|id| id.trim().parse().ok()),
+        accepted: object
+            .annotations()
+            .get(ACCEPT_TOPIC_ID)
+            .and_then(|id| id.trim().parse().ok()),
         other_owner: other_owner(topics, ctx, &object, (desired.name.as_str(), &kafka.id), live_id),
     };
     let mut plan = plan::plan(desired, &sight, &recorded, &policy);
@@ -143,7 +159,11 @@ async fn save(
         (Some(_), _) => {
             let outcome = Outcome {
                 shape: Shape::Announced(kafka.id.clone()),
-                ..Outcome::held(Reason::Creating, "the topic is about to be created", Action::AwaitChange)
+                ..Outcome::held(
+                    Reason::Creating,
+                    "the topic is about to be created",
+                    Action::AwaitChange,
+                )
             };
             match status::next(&previous, topic, &outcome, generation(&*object), ctx.now()) {
                 Some(status) => status,
@@ -151,7 +171,15 @@ async fn save(
             }
         }
     };
-    apply::status(ctx, &ctx.stores.topics, &*object, super::MANAGER, &status, Guard::Version).await
+    apply::status(
+        ctx,
+        &ctx.stores.topics,
+        &*object,
+        super::MANAGER,
+        &status,
+        Guard::Version,
+    )
+    .await
 }
 
 /// Carries the plan out and says what became of it.
@@ -167,7 +195,11 @@ async fn carry_out(
     if plan.claim == Claim::HandsOff {
         return End::Outcome(object, Outcome::of(plan, Shape::Keep));
     }
-    let mut live = if let Sight::Present(live) = sight { Some(live.clone()) } else { None };
+    let mut live = if let Sight::Present(live) = sight {
+        Some(live.clone())
+    } else {
+        None
+    };
     let mut refused = BTreeMap::new();
     for action in &plan.actions {
         let grows_over_records = match action {
@@ -178,7 +210,9 @@ async fn carry_out(
         let (namespace, name) = (object.namespace(), object.name_any());
         match done {
             Ok(Done::Created(created)) => {
-                let plan::Action::Create(asked) = action else { continue };
+                let plan::Action::Create(asked) = action else {
+                    continue;
+                };
                 info!(namespace, name, topic = %asked.name, id = %created.id, "Created topic");
                 live = created_topic(asked, &created);
             }
@@ -197,14 +231,20 @@ async fn carry_out(
         let notes = notes::of_action(&plan, action, grows_over_records, is_drift(&object));
         ctx.publish(super::KIND, &*object, &notes).await;
     }
-    ctx.publish(super::KIND, &*object, &notes::of_claim(&plan, sight)).await;
+    ctx.publish(super::KIND, &*object, &notes::of_claim(&plan, sight))
+        .await;
     // What Kafka left open about a created topic is seen at the next look.
-    let Some(live) = live else { return End::Wait(Action::After(std::time::Duration::from_secs(1))) };
+    let Some(live) = live else {
+        return End::Wait(Action::After(std::time::Duration::from_secs(1)));
+    };
     let shape = Shape::of(&kafka.id, &live, managed(desired, recorded, &live));
     let outcome = if refused.is_empty() {
         Outcome::of(plan, shape)
     } else {
-        Outcome { difference: plan.difference, ..Outcome::refused_configs(&refused, shape) }
+        Outcome {
+            difference: plan.difference,
+            ..Outcome::refused_configs(&refused, shape)
+        }
     };
     End::Outcome(object, outcome)
 }
@@ -212,15 +252,22 @@ async fn carry_out(
 /// The spec was reconciled before: whatever is to be changed now was changed behind our back.
 fn is_drift(object: &KafkaTopic) -> bool {
     let status = object.status.as_ref();
-    status.is_some_and(|status| status.observed_generation == Some(generation(object)) && status.topic_id.is_some())
+    status.is_some_and(|status| {
+        status.observed_generation == Some(generation(object)) && status.topic_id.is_some()
+    })
 }
 
 /// The configs that are ours now: those asked for, and those we set and could not reset.
 fn managed(desired: &Desired, recorded: &Recorded, live: &Live) -> BTreeMap<String, String> {
     let left = recorded.managed.iter().filter(|(key, _)| {
-        !desired.unmanaged.contains(*key) && live.config.get(*key).is_some_and(|e| e.source == ottla_kafka::admin::ConfigSource::Topic)
+        !desired.unmanaged.contains(*key)
+            && live
+                .config
+                .get(*key)
+                .is_some_and(|e| e.source == ottla_kafka::admin::ConfigSource::Topic)
     });
-    let mut managed: BTreeMap<String, String> = left.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut managed: BTreeMap<String, String> =
+        left.map(|(key, value)| (key.clone(), value.clone())).collect();
     managed.extend(desired.config.clone());
     managed
 }
@@ -270,6 +317,8 @@ fn failed(ctx: &Context, object: Arc<KafkaTopic>, error: &KafkaError, shape: Sha
 /// Has the cluster looked at when it may be gone.
 fn poke(ctx: &Context, object: &KafkaTopic, error: &KafkaError) {
     if error.is_connection() {
-        ctx.queues.clusters.add(cluster_key(&Key::of(object), &object.spec.cluster_ref));
+        ctx.queues
+            .clusters
+            .add(cluster_key(&Key::of(object), &object.spec.cluster_ref));
     }
 }

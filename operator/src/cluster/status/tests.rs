@@ -22,8 +22,14 @@ fn listener(id: i32, result: ListenerResult) -> ListenerReport {
 }
 
 fn found(results: &[ListenerResult], id: &str) -> Observed {
-    let listeners = (0..).zip(results).map(|(id, result)| listener(id, *result)).collect();
-    Observed::Brokers { listeners, id: Ok(ClusterId::from(id)) }
+    let listeners = (0..)
+        .zip(results)
+        .map(|(id, result)| listener(id, *result))
+        .collect();
+    Observed::Brokers {
+        listeners,
+        id: Ok(ClusterId::from(id)),
+    }
 }
 
 fn unreachable(cause: ConnectCause) -> Observed {
@@ -38,7 +44,10 @@ fn unreachable(cause: ConnectCause) -> Observed {
 #[case(unreachable(ConnectCause::DnsFailed("no such host".into())), Reason::BootstrapDnsFailed)]
 #[case(unreachable(ConnectCause::Refused), Reason::BootstrapRefused)]
 #[case(unreachable(ConnectCause::TimedOut { after: std::time::Duration::from_secs(5), stage: Stage::Connect }), Reason::BootstrapTimedOut)]
-#[case(unreachable(ConnectCause::WrongProtocol(ottla_kafka::error::Spoken::Http)), Reason::BootstrapWrongProtocol)]
+#[case(
+    unreachable(ConnectCause::WrongProtocol(ottla_kafka::error::Spoken::Http)),
+    Reason::BootstrapWrongProtocol
+)]
 #[case(unreachable(ConnectCause::AuthenticationFailed { username: "u".into(), mechanism: SaslMechanism::Plain, message: "no".into() }), Reason::AuthenticationFailed)]
 #[case(Observed::NoCredentials(SecretProblem::NotFound("s".into())), Reason::SecretNotFound)]
 #[case(found(&[ListenerResult::SelfAddress], "A"), Reason::ListenersUnreachable)]
@@ -49,7 +58,10 @@ fn each_cause_has_its_reason(#[case] observed: Observed, #[case] reason: Reason)
     let known = ClusterId::from("A");
     let verdict = judge(observed, Some(&known), None);
     assert_eq!(verdict.reason, reason);
-    assert_eq!(verdict.is_ready(), matches!(verdict.standing, Standing::Usable(_)));
+    assert_eq!(
+        verdict.is_ready(),
+        matches!(verdict.standing, Standing::Usable(_))
+    );
     if reason != Reason::Ready {
         assert!(!verdict.message.is_empty());
     }
@@ -57,11 +69,18 @@ fn each_cause_has_its_reason(#[case] observed: Observed, #[case] reason: Reason)
 
 #[test]
 fn a_broker_that_is_down_is_named_and_the_cluster_stays_ready() {
-    let verdict = judge(found(&[ListenerResult::Reachable, ListenerResult::Refused], "A"), None, None);
+    let verdict = judge(
+        found(&[ListenerResult::Reachable, ListenerResult::Refused], "A"),
+        None,
+        None,
+    );
     let status = next(&KafkaClusterStatus::default(), &verdict, 1, at(1)).unwrap();
     assert!(conditions::is_true(&status.conditions, conditions::READY));
     let listeners = conditions::find(&status.conditions, LISTENERS_REACHABLE).unwrap();
-    assert_eq!((listeners.status.as_str(), listeners.reason.as_str()), ("False", "SomeListenersUnreachable"));
+    assert_eq!(
+        (listeners.status.as_str(), listeners.reason.as_str()),
+        ("False", "SomeListenersUnreachable")
+    );
     assert!(listeners.message.contains("broker-1:9092"));
     assert!(!verdict.is_flawless());
 }
@@ -72,10 +91,19 @@ fn another_cluster_is_accepted_only_by_name() {
     let look = || found(&[ListenerResult::Reachable], "B");
     assert!(judge(look(), Some(&known), None).foreign);
     assert!(judge(look(), Some(&known), Some(&new)).is_ready());
-    assert_eq!(judge(look(), Some(&new), Some(&known)).reason, Reason::ClusterIdChanged);
+    assert_eq!(
+        judge(look(), Some(&new), Some(&known)).reason,
+        Reason::ClusterIdChanged
+    );
     let refused = judge(look(), Some(&known), None);
-    let previous = KafkaClusterStatus { cluster_id: Some("A".into()), ..KafkaClusterStatus::default() };
-    assert_eq!(next(&previous, &refused, 1, at(1)).unwrap().cluster_id.as_deref(), Some("A"));
+    let previous = KafkaClusterStatus {
+        cluster_id: Some("A".into()),
+        ..KafkaClusterStatus::default()
+    };
+    assert_eq!(
+        next(&previous, &refused, 1, at(1)).unwrap().cluster_id.as_deref(),
+        Some("A")
+    );
 }
 
 #[test]

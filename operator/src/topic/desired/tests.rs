@@ -9,7 +9,10 @@ use super::*;
 
 pub(crate) fn empty_spec() -> KafkaTopicSpec {
     KafkaTopicSpec {
-        cluster_ref: ClusterRef { name: "kafka".to_owned(), namespace: None },
+        cluster_ref: ClusterRef {
+            name: "kafka".to_owned(),
+            namespace: None,
+        },
         topic_name: None,
         partitions: None,
         replication_factor: None,
@@ -48,10 +51,17 @@ fn the_longest_name_is_taken() {
 #[case(10_001)]
 #[case(i32::MAX)]
 fn bad_partitions(#[case] partitions: i32) {
-    let spec = KafkaTopicSpec { partitions: Some(partitions), ..empty_spec() };
+    let spec = KafkaTopicSpec {
+        partitions: Some(partitions),
+        ..empty_spec()
+    };
     let invalid = parse("t", &spec).unwrap_err();
     assert_eq!(invalid.reason, Reason::InvalidSpec);
-    assert!(invalid.message.contains(&partitions.to_string()), "{}", invalid.message);
+    assert!(
+        invalid.message.contains(&partitions.to_string()),
+        "{}",
+        invalid.message
+    );
 }
 
 #[rstest]
@@ -60,7 +70,10 @@ fn bad_partitions(#[case] partitions: i32) {
 #[case(32_768)]
 #[case(65_537)]
 fn bad_replication_factors(#[case] factor: i32) {
-    let spec = KafkaTopicSpec { replication_factor: Some(factor), ..empty_spec() };
+    let spec = KafkaTopicSpec {
+        replication_factor: Some(factor),
+        ..empty_spec()
+    };
     assert_eq!(parse("t", &spec).unwrap_err().reason, Reason::InvalidSpec);
 }
 
@@ -85,7 +98,10 @@ fn bad_configs(#[case] key: &str, #[case] value: &str, #[case] words: &str) {
 #[test]
 fn typed_fields_become_configs() {
     let spec = KafkaTopicSpec {
-        retention: Some(Retention { time: Some("7d".into()), bytes_per_partition: Some("Unlimited".into()) }),
+        retention: Some(Retention {
+            time: Some("7d".into()),
+            bytes_per_partition: Some("Unlimited".into()),
+        }),
         cleanup_policy: vec![CleanupPolicy::Delete, CleanupPolicy::Compact],
         config: BTreeMap::from([("segment.ms".to_owned(), Scalar::from(1000))]),
         ..empty_spec()
@@ -97,17 +113,31 @@ fn typed_fields_become_configs() {
         ("retention.ms", "604800000"),
         ("segment.ms", "1000"),
     ];
-    assert_eq!(config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        config
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect::<Vec<_>>(),
+        expected
+    );
 }
 
 #[test]
 fn one_key_has_one_place() {
     let mut spec = KafkaTopicSpec {
-        retention: Some(Retention { time: Some("7d".into()), bytes_per_partition: None }),
+        retention: Some(Retention {
+            time: Some("7d".into()),
+            bytes_per_partition: None,
+        }),
         config: BTreeMap::from([("retention.ms".to_owned(), Scalar::from(1000))]),
         ..empty_spec()
     };
-    assert!(parse("t", &spec).unwrap_err().message.contains("leave the key retention.ms out"));
+    assert!(
+        parse("t", &spec)
+            .unwrap_err()
+            .message
+            .contains("leave the key retention.ms out")
+    );
     spec.config.clear();
     spec.unmanaged_config = vec!["retention.ms".to_owned()];
     assert!(parse("t", &spec).unwrap_err().message.contains("choose one"));
