@@ -6,9 +6,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use crate::cmd::Cmd;
 use crate::{paths, ui};
@@ -97,11 +99,25 @@ impl Recipe {
 
 /// Held while the rig is changed, so that two xtasks do not build or create the same thing; ends with the process.
 pub struct Lock {
-    _file: File,
+    file: Option<File>,
 }
 
-/// Waits for another xtask that is changing the rig.
+/// Whether this process holds the lock already.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            HELD.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Waits for another xtask that is changing the rig. Taken again by its holder, it is held until the first is dropped.
 pub fn lock() -> Result<Lock> {
+    if HELD.swap(true, Ordering::SeqCst) {
+        return Ok(Lock { file: None });
+    }
     let path = paths::cache().join("rig.lock");
     fs::create_dir_all(paths::rig_cache())?;
     let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
@@ -110,7 +126,16 @@ pub fn lock() -> Result<Lock> {
         file.lock()
             .with_context(|| format!("cannot lock {}", path.display()))?;
     }
-    Ok(Lock { _file: file })
+    Ok(Lock { file: Some(file) })
+}
+
+/// A directory to assemble things in, gone when dropped; what an interruption leaves of it, the next run removes.
+pub fn scratch() -> Result<TempDir> {
+    fs::create_dir_all(paths::rig_cache())?;
+    tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(paths::rig_cache())
+        .context("cannot create a working directory")
 }
 
 /// Removes what interrupted builds left behind, mounts included.
@@ -169,12 +194,7 @@ mod tests {
 
     #[test]
     fn a_recipe_changes_with_every_part_and_not_with_how_parts_are_cut() {
-        let key = |parts: &[&str]| {
-            parts
-                .iter()
-                .fold(Recipe::new("x"), |recipe, part| recipe.text(part))
-                .key()
-        };
+        let key = |parts: &[&str]| parts.iter().fold(Recipe::new("x"), Recipe::text).key();
         assert_eq!(key(&["a", "b"]), key(&["a", "b"]));
         assert_ne!(key(&["a", "b"]), key(&["ab"]));
         assert_ne!(key(&["a", "b"]), key(&["b", "a"]));

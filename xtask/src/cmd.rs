@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ const TAIL: usize = 25;
 /// What a command may take when nothing else is said.
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// Set when we were told to end: what children report from then on is of no interest.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Process groups under way, to be ended when we are told to end.
 static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
@@ -32,7 +35,6 @@ pub struct Cmd {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    unset: Vec<OsString>,
     dir: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     log: Option<String>,
@@ -58,7 +60,6 @@ impl Cmd {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
-            unset: Vec::new(),
             dir: None,
             stdin: None,
             log: None,
@@ -84,12 +85,6 @@ impl Cmd {
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env
             .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
-        self
-    }
-
-    /// Hides an environment variable of ours from the command.
-    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
-        self.unset.push(key.as_ref().to_owned());
         self
     }
 
@@ -192,9 +187,6 @@ impl Cmd {
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))
             .process_group(0);
-        for key in &self.unset {
-            command.env_remove(key);
-        }
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
@@ -237,6 +229,10 @@ impl Cmd {
         let mut pause = Duration::from_millis(2);
         loop {
             if let Some(status) = child.try_wait()? {
+                while INTERRUPTED.load(Ordering::SeqCst) {
+                    // The one who was told to end ends the process; this child's failure is only a consequence.
+                    ui::pause(Duration::from_millis(100));
+                }
                 return Ok(Some(status));
             }
             if started.elapsed() >= self.deadline {
@@ -314,6 +310,7 @@ fn end_groups(groups: &[Pid]) {
 /// From now on Ctrl-C, SIGTERM and SIGHUP end the commands under way, then us, with exit code 130.
 pub fn stop_children_on_signal() -> Result<()> {
     ctrlc::set_handler(|| {
+        INTERRUPTED.store(true, Ordering::SeqCst);
         let groups = CHILDREN
             .lock()
             .map(|children| children.clone())

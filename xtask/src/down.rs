@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::cmd::Cmd;
 use crate::host::engine::{self, docker};
-use crate::rig::cluster;
+use crate::rig::node::BUILD_CONTAINER;
+use crate::rig::{choice, cluster};
 use crate::{cache, paths, ui};
 
 /// The network kind makes for its nodes.
@@ -22,6 +23,9 @@ pub fn run(_args: &Args) -> Result<()> {
     ui::heading("Removing the cluster");
     let _lock = cache::lock()?;
     if engine::is_running() {
+        docker()
+            .args(["rm", "--force", "--volumes", BUILD_CONTAINER])
+            .finish()?;
         cluster::remove()?;
         network()?;
         engine::stop()?;
@@ -30,23 +34,27 @@ pub fn run(_args: &Args) -> Result<()> {
         engine::stop()?;
     }
     cache::discard_unfinished()?;
-    match fs::remove_file(paths::kubeconfig()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", paths::kubeconfig().display()))?;
-        }
-        _ => {}
-    }
+    forget(&paths::kubeconfig())?;
+    forget(&choice::record())?;
     ui::note(&format!("the build cache stays: {}", paths::cache().display()));
     Ok(())
+}
+
+fn forget(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes kind's network unless another cluster of kind's uses it.
 fn network() -> Result<()> {
     let members = ["network", "inspect", NETWORK, "--format", "{{len .Containers}}"];
-    let found: crate::cmd::Finished = docker().args(members).finish()?;
+    let found = docker().args(members).finish()?;
     if found.success && found.stdout.trim() == "0" {
-        let remove: Cmd = docker().args(["network", "rm", NETWORK]);
-        return remove.run();
+        return docker().args(["network", "rm", NETWORK]).run();
     }
     Ok(())
 }

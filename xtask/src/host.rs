@@ -7,7 +7,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// CAP_SYS_RESOURCE's bit in a capability set.
+/// `CAP_SYS_RESOURCE`'s bit in a capability set.
 const SYS_RESOURCE: u32 = 24;
 
 /// Whether we are root.
@@ -28,7 +28,7 @@ pub fn which(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Whether processes here may hold CAP_SYS_RESOURCE at all; an unreadable answer counts as yes.
+/// Whether processes here may hold `CAP_SYS_RESOURCE` at all; an unreadable answer counts as yes.
 pub fn may_hold_sys_resource() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     bounding_set(&status).is_none_or(|set| set >> SYS_RESOURCE & 1 == 1)

@@ -17,6 +17,7 @@ use serde_json::json;
 pub use face::check_face;
 pub use probe::answers;
 
+use crate::cache;
 use crate::cmd::Cmd;
 use crate::kubectl::{self, kubectl};
 use crate::paths;
@@ -114,6 +115,7 @@ pub fn ensure(path: Path) -> Result<()> {
 
 /// Deploys a broker of our own chart (or changes it to match), and waits until it answers on its external listener.
 pub fn deploy(spec: &Spec) -> Result<()> {
+    let _lock = cache::lock()?;
     let image = image::ensure(&spec.version)?;
     cluster::load_image(&image)?;
     if spec.namespace != NAMESPACE {

@@ -2,7 +2,7 @@
 
 pub mod choice;
 pub mod cluster;
-mod node;
+pub mod node;
 pub mod rootfs;
 mod status;
 pub mod tools;

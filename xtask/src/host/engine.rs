@@ -27,6 +27,7 @@ pub fn docker() -> Cmd {
     Cmd::new("docker")
         .env("DOCKER_BUILDKIT", "0")
         .env("DOCKER_CLI_HINTS", "false")
+        .deadline(Duration::from_secs(300))
 }
 
 /// Whether an engine answers.

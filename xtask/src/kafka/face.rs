@@ -112,3 +112,16 @@ fn ask(script: &str) -> Result<String> {
         .finish()?;
     Ok(finished.stdout + &finished.stderr)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_list_parses_and_names_what_all_rely_on() {
+        let text = fs::read_to_string(paths::repo().join("rig/kafka/face.yaml")).unwrap();
+        let face: Face = serde_saphyr::from_str(&text).unwrap();
+        assert!(face.objects.contains_key("service/kafka-controller-0-external"));
+        assert_eq!(face.secrets["kafka-user-passwords"].len(), 4);
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::cache::Recipe;
+use crate::cache::{self, Recipe};
 use crate::cmd::Cmd;
 use crate::host::engine::docker;
 use crate::host::packages;
@@ -50,7 +50,7 @@ fn build(version: &str, tag: &str) -> Result<()> {
         })?;
     let runtime = runtime_recipe()?.ensure("a Java runtime by jlink, a few seconds", |_, dir| link(dir))?;
     ui::step(&format!("make the image of Kafka {version}"), |_| {
-        let context = tempfile::tempdir_in(paths::rig_cache())?;
+        let context = cache::scratch()?;
         let copy = |from: PathBuf, to: &str| {
             let command = Cmd::new("cp").args(["-a", "--reflink=auto"]).arg(from);
             command.arg(context.path().join(to)).run()

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 /// How long each socket operation may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Length, ApiVersions (18), version 0, correlation id, no client id.
+/// Length, `ApiVersions` (18), version 0, correlation id, no client id.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, b'O', b't', b'l', b'a', 0xff, 0xff];
 
 /// Asks the broker at an address for its API versions, which every listener answers before authentication.

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -88,19 +89,16 @@ pub fn choose() -> Result<Choice> {
 /// Remembers the last choice for `rig status`.
 pub fn remember(choice: &Choice) -> Result<()> {
     fs::create_dir_all(paths::run())?;
-    fs::write(
-        paths::run().join("choice"),
-        format!("{}: {}\n", choice.path.word(), choice.why),
-    )?;
+    fs::write(record(), format!("{}: {}\n", choice.path.word(), choice.why))?;
     Ok(())
+}
+
+/// Where the last choice is written down.
+pub fn record() -> PathBuf {
+    paths::run().join("choice")
 }
 
 /// The last choice that was made, as text.
 pub fn remembered() -> Option<String> {
-    Some(
-        fs::read_to_string(paths::run().join("choice"))
-            .ok()?
-            .trim()
-            .to_owned(),
-    )
+    Some(fs::read_to_string(record()).ok()?.trim().to_owned())
 }

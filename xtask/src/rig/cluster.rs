@@ -78,10 +78,10 @@ pub fn ensure(path: Path) -> Result<()> {
         restart()?;
     }
     match state()? {
-        State::Running(marker) if marker == wanted && answers() => return Ok(()),
+        State::Running(marker) if marker == wanted && is_ours() => return namespaces(),
         State::Running(marker) if marker == wanted => ui::warn("the cluster does not answer; making it anew"),
         State::Running(marker) if marker.is_empty() => {
-            ui::note("creating the cluster was interrupted; making it anew")
+            ui::note("creating the cluster was interrupted; making it anew");
         }
         State::Running(_) => ui::warn("the cluster was made from another recipe; making it anew"),
         State::Stopped => ui::warn("the cluster does not start; making it anew"),
@@ -89,6 +89,7 @@ pub fn ensure(path: Path) -> Result<()> {
     }
     remove()?;
     create(&config, image.as_deref())?;
+    namespaces()?;
     let mark = format!("echo '{wanted}' > {MARKER}");
     docker().args(["exec", NODE, "sh", "-c", &mark]).run()
 }
@@ -103,8 +104,7 @@ fn create(config: &str, image: Option<&str>) -> Result<()> {
         }
         command.run()?;
         await_system(step)
-    })?;
-    namespaces()
+    })
 }
 
 /// Starts a node container that was stopped, by a reboot for instance, and gives the cluster a minute to answer.
@@ -123,6 +123,14 @@ fn restart() -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Whether our kubeconfig reaches the cluster; writes it again when it does not, for it may be gone or out of date.
+fn is_ours() -> bool {
+    answers() || {
+        let export = kind().args(["export", "kubeconfig", "--name", NAME]).finish();
+        export.is_ok_and(|finished| finished.success) && answers()
+    }
 }
 
 /// Whether the API server says it is ready.

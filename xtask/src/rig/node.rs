@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::rootfs::{self, has_image};
 use super::tools::{self, COREDNS, ETCD, KUBERNETES, KUBERNETES_VERSION};
-use crate::cache::Recipe;
+use crate::cache::{self, Recipe};
 use crate::cmd::Cmd;
 use crate::host::engine::docker;
 use crate::{paths, ui};
@@ -21,6 +21,9 @@ const IN_NODE: [&str; 3] = ["kubelet", "kubeadm", "kubectl"];
 const IN_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 /// Tags that `rig/node/kind-patches.yaml` and `rig/node/containerd.toml` name.
 const TAGS: [(&str, &str); 3] = [("etcd", "3.6.8"), ("coredns", "v1.12.4"), ("pause", "3.10.1")];
+
+/// The container in which the node image is filled; an interruption leaves it behind.
+pub const BUILD_CONTAINER: &str = "ottla-rig-node-build";
 
 /// What decides the build.
 fn recipe() -> Result<Recipe> {
@@ -62,7 +65,7 @@ pub fn image() -> Result<String> {
         tools::build(&pause_source, &["."], &[], dir, "pause")
     })?;
     let (rootfs, base) = (rootfs::NODE.image()?, rootfs::BASE.image()?);
-    let scratch = tempfile::tempdir_in(paths::rig_cache()).context("cannot create a working directory")?;
+    let scratch = cache::scratch()?;
     ui::step("make the pod images of the control plane", |step| {
         let mut tags = Vec::new();
         for name in IN_PODS {
@@ -99,7 +102,7 @@ pub fn image() -> Result<String> {
 /// An image with one static program in it, under the name its pods call it by.
 fn alone(program: &Path, name: &str, version: &str) -> Result<String> {
     let tag = format!("{REPOSITORY}/{name}:{version}");
-    let dir = tempfile::tempdir_in(paths::rig_cache())?;
+    let dir = cache::scratch()?;
     let bin = dir.path().join("root/usr/local/bin");
     fs::create_dir_all(&bin)?;
     fs::copy(program, bin.join(name)).with_context(|| format!("cannot copy {}", program.display()))?;
@@ -170,7 +173,7 @@ fn assemble(kubernetes: &Path, rootfs: &str, dir: &Path, tag: &str) -> Result<()
 
 /// Runs the bare node image once to import the pod images, and keeps the result under the final name.
 fn fill(tag: &str, scratch: &Path) -> Result<()> {
-    let name = "ottla-rig-node-build";
+    let name = BUILD_CONTAINER;
     let remove = || {
         docker()
             .args(["rm", "--force", "--volumes", name])
@@ -213,4 +216,28 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to)
         .map(drop)
         .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tags_we_build_are_those_the_configuration_names() {
+        let read = |name: &str| fs::read_to_string(paths::repo().join("rig/node").join(name)).unwrap();
+        let (patches, containerd) = (read("kind-patches.yaml"), read("containerd.toml"));
+        let [(_, etcd), (_, coredns), (_, pause)] = TAGS;
+        assert!(patches.contains(&format!("imageRepository: {REPOSITORY}\n")));
+        assert!(
+            patches.contains(&format!("imageTag: {etcd}\n"))
+                && patches.contains(&format!("imageTag: {coredns}\n"))
+        );
+        assert!(containerd.contains(&format!("sandbox_image = \"{REPOSITORY}/pause:{pause}\"")));
+    }
+
+    #[test]
+    fn the_version_we_say_is_the_one_the_module_pins() {
+        let pinned = fs::read_to_string(paths::repo().join("rig/tools/kubernetes/go.mod")).unwrap();
+        assert!(pinned.contains(&format!("k8s.io/kubernetes {KUBERNETES_VERSION}")));
+    }
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cache::Recipe;
 use crate::cmd::Cmd;
 use crate::host::engine::docker;
-use crate::host::packages;
+use crate::host::{is_root, packages};
 use crate::{paths, ui};
 
 /// The Debian release everything stands on.
@@ -73,6 +73,9 @@ impl Rootfs {
     }
 
     fn build(&self, dir: &Path) -> Result<()> {
+        if !is_root() {
+            bail!("debootstrap makes a root file system as root only; run this as root");
+        }
         let root = dir.join("root");
         let list = paths::repo().join(self.list);
         let list = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
