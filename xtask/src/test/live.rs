@@ -90,6 +90,8 @@ impl Live {
     fn environment(&self, command: Cmd) -> Cmd {
         command
             .env("KUBECONFIG", paths::kubeconfig())
+            // An error of these tests tells a story; the frames it passed through do not.
+            .env("RUST_BACKTRACE", "0")
             .env("OTTLA_TEST_TOOLS", paths::bin())
             .env("OTTLA_TEST_BOOTSTRAP", &self.bootstrap)
             .env("OTTLA_TEST_SASL", &self.sasl)
