@@ -345,7 +345,7 @@ pub struct Evidence {
     /// The record's sequence within its incarnation and partition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence: Option<i64>,
-    /// Where it stands; for a lost one, where its loss became certain.
+    /// Where it stands. Absent for a lost record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// The producer's process that sent it.
