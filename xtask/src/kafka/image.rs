@@ -59,6 +59,7 @@ fn build(version: &str, tag: &str) -> Result<()> {
             copy(source.join(part), part)?;
         }
         copy(libraries.join("libs"), "libs")?;
+        copy(libraries.join("tools"), "tools")?;
         copy(runtime.join("java"), "java")?;
         let build = docker().args(["build", "-t", tag, "--build-arg", &format!("BASE={base}")]);
         let build = build.arg(context.path()).deadline(Duration::from_secs(300));
@@ -83,22 +84,28 @@ fn tools_version(version: &str) -> &str {
     if version == "4.4.0" { "4.3.1" } else { version }
 }
 
-/// Collects the libraries of a version.
+/// Collects the libraries of a version, and those of its tools apart when they are of another.
 fn fetch(version: &str, source: &Path, dir: &Path) -> Result<()> {
     fs::copy(source.join("pom.xml"), dir.join("pom.xml")).context("cannot copy pom.xml")?;
+    fs::create_dir(dir.join("tools"))?;
+    if tools_version(version) == version {
+        return maven(version, dir, "libs", &[]);
+    }
+    maven(version, dir, "libs", &["-Dbroker.only"])?;
+    maven(tools_version(version), dir, "tools", &[])
+}
+
+fn maven(version: &str, dir: &Path, into: &str, options: &[&str]) -> Result<()> {
     let maven = Cmd::new("mvn").args([
         "--batch-mode",
         "--no-transfer-progress",
         "dependency:copy-dependencies",
     ]);
     let maven = maven
-        .args(["-DoutputDirectory=libs", &format!("-Dkafka.version={version}")])
-        .arg(format!("-Dkafka.tools.version={}", tools_version(version)))
-        .dir(dir);
-    maven
-        .deadline(Duration::from_secs(600))
-        .log(&format!("maven-kafka-{version}"))
-        .run()
+        .arg(format!("-DoutputDirectory={into}"))
+        .arg(format!("-Dkafka.version={version}"));
+    let maven = maven.args(options).dir(dir).deadline(Duration::from_secs(600));
+    maven.log(&format!("maven-kafka-{version}")).run()
 }
 
 /// Links a runtime out of the host's JDK, and gives it an archive of shared classes: tools start twice as fast.
