@@ -15,6 +15,9 @@ use tracing::info;
 
 use crate::cluster::{self, Clusters};
 use crate::connections::Connections;
+use crate::consumer::{self, Consumers};
+use crate::pods::{self, Memory};
+use crate::producer::{self, Producers};
 use crate::runtime::config::Config;
 use crate::runtime::controller::{drive, trigger_on_change};
 use crate::runtime::metrics::Metrics;
@@ -32,7 +35,8 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
     let connections = Connections::to_kafka(metrics.clone());
     let ctx = Arc::new(Context::new(client, config, connections, metrics));
     let topics = Arc::new(Topics::default());
-    triggers(&ctx, &topics);
+    let memory = Arc::new(Memory::default());
+    triggers(&ctx, &topics, &memory);
 
     let mut tasks = JoinSet::new();
     let ready = Arc::new(AtomicBool::new(false));
@@ -44,7 +48,7 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
     let server_stop = CancellationToken::new();
     let server = tokio::spawn(serve(ctx.config.http_address, served, server_stop.clone()));
     watches(&ctx, &mut tasks);
-    let controllers = controllers(&ctx, topics, &ready, &stop);
+    let controllers = controllers(&ctx, topics, memory, &ready, &stop);
     tokio::pin!(controllers);
     tokio::pin!(server);
 
@@ -66,11 +70,16 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
 }
 
 /// Registers what triggers what.
-fn triggers(ctx: &Arc<Context>, topics: &Arc<Topics>) {
+fn triggers(ctx: &Arc<Context>, topics: &Arc<Topics>, memory: &Arc<Memory>) {
     trigger_on_change::<Clusters>(ctx, &ctx.stores.clusters, &ctx.queues.clusters);
     trigger_on_change::<Topics>(ctx, &ctx.stores.topics, &ctx.queues.topics);
     cluster::triggers(ctx);
     topic::triggers(ctx, topics);
+    trigger_on_change::<Producers>(ctx, &ctx.stores.producers, &ctx.queues.producers);
+    trigger_on_change::<Consumers>(ctx, &ctx.stores.consumers, &ctx.queues.consumers);
+    pods::triggers::register(ctx);
+    producer::triggers(ctx, memory);
+    consumer::triggers(ctx, memory);
 }
 
 /// Starts the watches.
@@ -111,7 +120,13 @@ fn watch_all<K: Watched>(
 }
 
 /// Drives every kind, once all stores are filled: who owns what can be told only then.
-async fn controllers(ctx: &Arc<Context>, topics: Arc<Topics>, ready: &AtomicBool, stop: &CancellationToken) {
+async fn controllers(
+    ctx: &Arc<Context>,
+    topics: Arc<Topics>,
+    memory: Arc<Memory>,
+    ready: &AtomicBool,
+    stop: &CancellationToken,
+) {
     let stores = &ctx.stores;
     tokio::select! {
         () = stop.cancelled() => return,
@@ -141,6 +156,20 @@ async fn controllers(ctx: &Arc<Context>, topics: Arc<Topics>, ready: &AtomicBool
         ctx.clone(),
         stores.topics.clone(),
         queues.topics.clone(),
+        stop.clone(),
+    ));
+    kinds.spawn(drive(
+        Arc::new(Producers::new(memory.clone())),
+        ctx.clone(),
+        stores.producers.clone(),
+        queues.producers.clone(),
+        stop.clone(),
+    ));
+    kinds.spawn(drive(
+        Arc::new(Consumers::new(memory)),
+        ctx.clone(),
+        stores.consumers.clone(),
+        queues.consumers.clone(),
         stop.clone(),
     ));
     kinds.spawn(topic::sweep::run(ctx.clone(), stop.clone()));

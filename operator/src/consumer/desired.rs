@@ -3,6 +3,7 @@
 //! Pure. Below this, nothing reads the raw spec.
 
 use ottla_contract::config::{Complete, ConsumerConfig, ExpectedRun, Start, Workload};
+use ottla_contract::verdict::Require;
 use ottla_crds::common::PartitionerType;
 use ottla_crds::consumer::{ConsumerStop, KafkaConsumerSpec, StartFrom};
 use ottla_crds::parse;
@@ -21,23 +22,10 @@ pub struct Desired {
     /// Names of the KafkaProducers whose records must arrive; empty for all on the topic.
     pub producers: Vec<String>,
     /// What the verdict allows.
-    pub allowed: Allowed,
+    pub require: Require,
+    /// Records without which nothing passes.
+    pub min_records: u64,
     config: ConsumerConfig,
-}
-
-/// The highest count of each fault that is still a pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowed {
-    /// Lost records.
-    pub lost: u64,
-    /// Log duplicates.
-    pub duplicates: u64,
-    /// Reordered records.
-    pub reordered: u64,
-    /// Misrouted records.
-    pub misrouted: u64,
-    /// Records that must have been received.
-    pub min_records: Option<u64>,
 }
 
 impl Desired {
@@ -45,7 +33,10 @@ impl Desired {
     #[must_use]
     pub fn workload(&self, expected: &[ExpectedRun]) -> Workload {
         let expected = if self.bounded { expected.to_vec() } else { vec![] };
-        Workload::Consume(ConsumerConfig { expected, ..self.config.clone() })
+        Workload::Consume(ConsumerConfig {
+            expected,
+            ..self.config.clone()
+        })
     }
 
     /// Name of the consumer group.
@@ -68,7 +59,10 @@ pub fn parse(spec: &KafkaConsumerSpec) -> Result<Desired, String> {
     }
     let complete = spec.stop_after.as_ref().map(complete).transpose()?;
     let PartitionerType::JavaDefault = spec.verify.partitioner.type_;
-    let delay = spec.processing.as_ref().and_then(|processing| processing.delay.as_deref());
+    let delay = spec
+        .processing
+        .as_ref()
+        .and_then(|processing| processing.delay.as_deref());
     let require = &spec.verify.require;
     Ok(Desired {
         replicas,
@@ -76,13 +70,13 @@ pub fn parse(spec: &KafkaConsumerSpec) -> Result<Desired, String> {
         bounded: complete.is_some(),
         ttl_seconds: spec.ttl_seconds_after_finished,
         producers: spec.verify.producers.clone(),
-        allowed: Allowed {
+        require: Require {
             lost: count("verify.require.lost", require.lost)?,
-            duplicates: count("verify.require.duplicates", require.duplicates)?,
+            duplicated: count("verify.require.duplicates", require.duplicates)?,
             reordered: count("verify.require.reordered", require.reordered)?,
             misrouted: count("verify.require.misrouted", require.misrouted)?,
-            min_records: spec.verify.min_records.map(|n| count("verify.minRecords", n)).transpose()?,
         },
+        min_records: count("verify.minRecords", spec.verify.min_records.unwrap_or_default())?,
         config: ConsumerConfig {
             group_id: spec.group_id.clone(),
             // An endless group may be scaled: nobody waits for a number that changes.
@@ -105,7 +99,11 @@ fn complete(stop: &ConsumerStop) -> Result<Complete, String> {
     if !stop.complete {
         return Err("stopAfter.complete can only be true".to_owned());
     }
-    let deadline_ms = stop.deadline.as_deref().map(|text| millis("stopAfter.deadline", text)).transpose()?;
+    let deadline_ms = stop
+        .deadline
+        .as_deref()
+        .map(|text| millis("stopAfter.deadline", text))
+        .transpose()?;
     Ok(Complete { deadline_ms })
 }
 
@@ -127,7 +125,9 @@ mod tests {
 
     fn spec(more: Value) -> KafkaConsumerSpec {
         let mut spec = json!({"topicRef": {"name": "orders"}, "groupId": "g"});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         from_value(spec).unwrap()
     }
 
@@ -135,23 +135,46 @@ mod tests {
     fn the_smallest_spec_reads_for_ever_from_the_start() {
         let desired = parse(&spec(json!({}))).unwrap();
         assert_eq!((desired.replicas, desired.bounded), (1, false));
-        assert_eq!((desired.config.start, desired.config.commit_interval_ms), (Start::Earliest, 5_000));
-        assert_eq!(desired.allowed, Allowed::default());
+        assert_eq!(
+            (desired.config.start, desired.config.commit_interval_ms),
+            (Start::Earliest, 5_000)
+        );
+        assert_eq!((desired.require, desired.min_records), (Require::default(), 0));
     }
 
     #[test]
     fn a_bounded_group_is_told_what_to_expect() {
-        let desired = parse(&spec(json!({"replicas": 2, "stopAfter": {"complete": true, "deadline": "10m"}}))).unwrap();
-        let run = ExpectedRun { id: RunId { uid: Uid([7; 16]), run: 1 }, shares: 3 };
-        let Workload::Consume(config) = desired.workload(&[run]) else { panic!("a consumer consumes") };
+        let desired = parse(&spec(
+            json!({"replicas": 2, "stopAfter": {"complete": true, "deadline": "10m"}}),
+        ))
+        .unwrap();
+        let run = ExpectedRun {
+            id: RunId {
+                uid: Uid([7; 16]),
+                run: 1,
+            },
+            shares: 3,
+        };
+        let Workload::Consume(config) = desired.workload(&[run]) else {
+            panic!("a consumer consumes")
+        };
         let complete = config.complete.unwrap();
-        assert_eq!((complete.deadline_ms, config.members, config.expected), (Some(600_000), 2, vec![run]));
+        assert_eq!(
+            (complete.deadline_ms, config.members, config.expected),
+            (Some(600_000), 2, vec![run])
+        );
     }
 
     #[test]
     fn an_endless_group_expects_nothing_in_its_configuration() {
         let desired = parse(&spec(json!({}))).unwrap();
-        let run = ExpectedRun { id: RunId { uid: Uid([7; 16]), run: 1 }, shares: 1 };
+        let run = ExpectedRun {
+            id: RunId {
+                uid: Uid([7; 16]),
+                run: 1,
+            },
+            shares: 1,
+        };
         assert_eq!(desired.workload(&[run]), desired.workload(&[]));
     }
 

@@ -131,7 +131,11 @@ pub struct PodFacts {
 /// Tells whether the object with this metadata is a child of the owner with this uid.
 #[must_use]
 pub fn is_owned(metadata: &ObjectMeta, owner_uid: &str) -> bool {
-    metadata.owner_references.iter().flatten().any(|r| r.uid == owner_uid && r.controller == Some(true))
+    metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .any(|r| r.uid == owner_uid && r.controller == Some(true))
 }
 
 /// Facts of a Job that may carry our name.
@@ -154,7 +158,10 @@ pub fn job(found: Option<&Job>, owner_uid: &str) -> Found<JobFacts> {
         JobState::Complete
     } else if let Some(failed) = condition("Failed") {
         let reason = failed.reason.as_deref().unwrap_or("Failed");
-        JobState::Failed(format!("{reason}: {}", failed.message.as_deref().unwrap_or_default()))
+        JobState::Failed(format!(
+            "{reason}: {}",
+            failed.message.as_deref().unwrap_or_default()
+        ))
     } else {
         JobState::Active
     };
@@ -173,7 +180,9 @@ pub fn job(found: Option<&Job>, owner_uid: &str) -> Found<JobFacts> {
 /// Facts of a Deployment that may carry our name.
 #[must_use]
 pub fn deployment(found: Option<&Deployment>, owner_uid: &str) -> Found<DeploymentFacts> {
-    let Some(deployment) = found else { return Found::Absent };
+    let Some(deployment) = found else {
+        return Found::Absent;
+    };
     if !is_owned(&deployment.metadata, owner_uid) {
         return Found::Foreign;
     }
@@ -187,10 +196,16 @@ pub fn deployment(found: Option<&Deployment>, owner_uid: &str) -> Found<Deployme
     });
     Found::Ours(DeploymentFacts {
         name: deployment.metadata.name.clone().unwrap_or_default(),
-        run: annotation(RUN_ANNOTATION).and_then(|run| run.parse().ok()).unwrap_or_default(),
+        run: annotation(RUN_ANNOTATION)
+            .and_then(|run| run.parse().ok())
+            .unwrap_or_default(),
         template_hash: annotation(TEMPLATE_ANNOTATION).cloned().unwrap_or_default(),
         replicas,
-        ready: deployment.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or_default(),
+        ready: deployment
+            .status
+            .as_ref()
+            .and_then(|s| s.ready_replicas)
+            .unwrap_or_default(),
         settled,
         config_map: config_map(&deployment.spec.template),
         deleting: deployment.metadata.deletion_timestamp.is_some(),
@@ -199,15 +214,27 @@ pub fn deployment(found: Option<&Deployment>, owner_uid: &str) -> Found<Deployme
 
 fn config_map(template: &PodTemplateSpec) -> Option<String> {
     let volumes = template.spec.as_ref()?.volumes.as_ref()?;
-    let sources = volumes.iter().filter_map(|v| v.projected.as_ref()?.sources.as_ref()).flatten();
-    sources.filter_map(|s| s.config_map.as_ref()).map(|c| c.name.clone()).next()
+    let sources = volumes
+        .iter()
+        .filter_map(|v| v.projected.as_ref()?.sources.as_ref())
+        .flatten();
+    sources
+        .filter_map(|s| s.config_map.as_ref())
+        .map(|c| c.name.clone())
+        .next()
 }
 
 /// Tells whether a pod belongs to this Job, by uid, or to a replica set of this Deployment, by name. Labels alone
 /// would let any pod of the namespace speak in a workload's name.
 #[must_use]
 pub fn is_pod_of(pod: &Pod, job: Option<&JobFacts>, deployment: Option<&DeploymentFacts>) -> bool {
-    let Some(owner) = pod.metadata.owner_references.iter().flatten().find(|r| r.controller == Some(true)) else {
+    let Some(owner) = pod
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|r| r.controller == Some(true))
+    else {
         return false;
     };
     let of_job = job.is_some_and(|job| owner.kind == "Job" && owner.uid == job.uid);
@@ -239,14 +266,22 @@ pub fn pod(pod: &Pod) -> PodFacts {
     } else if let Some(waiting) = state.and_then(|s| s.waiting.as_ref()) {
         let reason = waiting.reason.as_deref().unwrap_or("Waiting");
         let message = waiting.message.as_deref().unwrap_or_default();
-        PodState::Waiting(if message.is_empty() { reason.to_owned() } else { format!("{reason}: {message}") })
+        PodState::Waiting(if message.is_empty() {
+            reason.to_owned()
+        } else {
+            format!("{reason}: {message}")
+        })
     } else {
         PodState::Waiting(unscheduled(pod).unwrap_or_else(|| "not started".to_owned()))
     };
     PodFacts {
         uid: pod.metadata.uid.clone().unwrap_or_default(),
         name: pod.metadata.name.clone().unwrap_or_default(),
-        index: pod.metadata.labels.as_ref().and_then(|l| l.get(INDEX_LABEL)?.parse().ok()),
+        index: pod
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|l| l.get(INDEX_LABEL)?.parse().ok()),
         ip: status.and_then(|s| s.pod_ip.as_ref()?.parse().ok()),
         state,
         previous: container
@@ -265,7 +300,9 @@ fn ending(terminated: &ContainerStateTerminated) -> Ending {
 
 fn unscheduled(pod: &Pod) -> Option<String> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
+    let condition = conditions
+        .iter()
+        .find(|c| c.type_ == "PodScheduled" && c.status == "False")?;
     Some(format!(
         "{}: {}",
         condition.reason.as_deref().unwrap_or("Unschedulable"),

@@ -2,7 +2,9 @@
 //!
 //! Pure.
 
-use ottla_contract::config::{Connection, Mechanism, PASSWORD_FILE, PodConfig, Security, USERNAME_FILE, Workload};
+use ottla_contract::config::{
+    Connection, Mechanism, PASSWORD_FILE, PodConfig, Security, USERNAME_FILE, Workload,
+};
 use ottla_contract::ids::Uid;
 use ottla_crds::common::SaslMechanism;
 
@@ -22,7 +24,10 @@ pub fn pod_config(uid: Uid, target: &Target, workload: Workload) -> String {
     };
     let config = PodConfig {
         uid,
-        connection: Connection { bootstrap_servers: target.bootstrap.clone(), security },
+        connection: Connection {
+            bootstrap_servers: target.bootstrap.clone(),
+            security,
+        },
         topic: target.key.topic.clone(),
         http_port: HTTP_PORT,
         workload,

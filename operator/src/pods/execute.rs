@@ -24,12 +24,24 @@ use crate::runtime::{Context, Error, Key};
 pub async fn perform(ctx: &Context, role: Role, owner: &Owner, actions: Vec<Action>) -> Result<(), Error> {
     for action in actions {
         let (word, name) = one(ctx, role, owner, action).await?;
-        info!(namespace = owner.namespace, name = owner.name, kind = owner.kind, child = name, action = word, "Changed child");
+        info!(
+            namespace = owner.namespace,
+            name = owner.name,
+            kind = owner.kind,
+            child = name,
+            action = word,
+            "Changed child"
+        );
     }
     Ok(())
 }
 
-async fn one(ctx: &Context, role: Role, owner: &Owner, action: Action) -> Result<(&'static str, String), Error> {
+async fn one(
+    ctx: &Context,
+    role: Role,
+    owner: &Owner,
+    action: Action,
+) -> Result<(&'static str, String), Error> {
     let namespace = owner.namespace.as_str();
     let manager = format!("ottla/{}", role.word());
     let apply = PatchParams::apply(&manager).force();
@@ -37,12 +49,19 @@ async fn one(ctx: &Context, role: Role, owner: &Owner, action: Action) -> Result
         Action::ApplyConfig(config) => {
             let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
             let name = config.metadata.name.clone().unwrap_or_default();
-            call("write the configuration", api.patch(&name, &apply, &Patch::Apply(&config))).await?;
+            call(
+                "write the configuration",
+                api.patch(&name, &apply, &Patch::Apply(&config)),
+            )
+            .await?;
             Ok(("ApplyConfig", name))
         }
         Action::CreateJob(job) => {
             let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace);
-            let params = PostParams { dry_run: false, field_manager: Some(manager) };
+            let params = PostParams {
+                dry_run: false,
+                field_manager: Some(manager),
+            };
             // A create, not an apply: a Job of that name that came meanwhile stays as it is.
             let created = call("start the Job", api.create(&params, &job)).await?;
             Ok(("CreateJob", remember(&ctx.stores.jobs, created)))
@@ -58,13 +77,21 @@ async fn one(ctx: &Context, role: Role, owner: &Owner, action: Action) -> Result
         Action::ApplyDeployment(deployment) => {
             let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), namespace);
             let name = deployment.metadata.name.clone().unwrap_or_default();
-            let applied =
-                call("apply the Deployment", api.patch(&name, &apply, &Patch::Apply(&deployment))).await?;
+            let applied = call(
+                "apply the Deployment",
+                api.patch(&name, &apply, &Patch::Apply(&deployment)),
+            )
+            .await?;
             Ok(("ApplyDeployment", remember(&ctx.stores.deployments, applied)))
         }
         Action::DeleteConfig { name } => {
             let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
-            match call("delete a configuration", api.delete(&name, &DeleteParams::default())).await {
+            match call(
+                "delete a configuration",
+                api.delete(&name, &DeleteParams::default()),
+            )
+            .await
+            {
                 Ok(_) | Err(Error::Gone { .. }) => Ok(("DeleteConfig", name)),
                 Err(error) => Err(error),
             }
@@ -72,9 +99,18 @@ async fn one(ctx: &Context, role: Role, owner: &Owner, action: Action) -> Result
     }
 }
 
-async fn patch_job(ctx: &Context, namespace: &str, name: &str, body: &serde_json::Value) -> Result<String, Error> {
+async fn patch_job(
+    ctx: &Context,
+    namespace: &str,
+    name: &str,
+    body: &serde_json::Value,
+) -> Result<String, Error> {
     let api: Api<Job> = Api::namespaced(ctx.client.clone(), namespace);
-    let patched = call("change the Job", api.patch(name, &PatchParams::default(), &Patch::Merge(body))).await?;
+    let patched = call(
+        "change the Job",
+        api.patch(name, &PatchParams::default(), &Patch::Merge(body)),
+    )
+    .await?;
     Ok(remember(&ctx.stores.jobs, patched))
 }
 

@@ -66,15 +66,20 @@ impl Fetcher {
     /// When nothing usable answered in time.
     pub async fn report(&self, ip: IpAddr) -> Result<Vec<u8>, FetchError> {
         let address = SocketAddr::new(ip, self.port);
-        tokio::time::timeout(TIMEOUT, self.get(address)).await.map_err(|_| FetchError::TimedOut(address))?
+        tokio::time::timeout(TIMEOUT, self.get(address))
+            .await
+            .map_err(|_| FetchError::TimedOut(address))?
     }
 
     async fn get(&self, address: SocketAddr) -> Result<Vec<u8>, FetchError> {
         let request = http::Request::get(format!("http://{address}/report"))
             .body(Body::new())
             .map_err(|source| FetchError::Request(address, source))?;
-        let response =
-            self.client.request(request).await.map_err(|source| FetchError::Connect(address, source))?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|source| FetchError::Connect(address, source))?;
         if response.status() != http::StatusCode::OK {
             return Err(FetchError::Status(address, response.status()));
         }
@@ -95,7 +100,9 @@ mod tests {
     use super::*;
 
     async fn serve(router: Router) -> Fetcher {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move { axum::serve(listener, router).await });
         Fetcher::new(port)
@@ -111,22 +118,36 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_what_is_no_report() {
-        let fetcher = serve(Router::new().route("/report", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))).await;
-        assert!(matches!(fetcher.report(LOCALHOST).await, Err(FetchError::Status(_, StatusCode::SERVICE_UNAVAILABLE))));
+        let fetcher =
+            serve(Router::new().route("/report", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))).await;
+        assert!(matches!(
+            fetcher.report(LOCALHOST).await,
+            Err(FetchError::Status(_, StatusCode::SERVICE_UNAVAILABLE))
+        ));
         let redirect = get(|| async { (StatusCode::FOUND, [("location", "http://127.0.0.1:1/")]) });
         let fetcher = serve(Router::new().route("/report", redirect)).await;
-        assert!(matches!(fetcher.report(LOCALHOST).await, Err(FetchError::Status(_, StatusCode::FOUND))));
+        assert!(matches!(
+            fetcher.report(LOCALHOST).await,
+            Err(FetchError::Status(_, StatusCode::FOUND))
+        ));
     }
 
     #[tokio::test]
     async fn stops_reading_at_the_cap() {
-        let fetcher = serve(Router::new().route("/report", get(|| async { vec![b' '; MAX_BYTES + 1] }))).await;
-        assert!(matches!(fetcher.report(LOCALHOST).await, Err(FetchError::Body(..))));
+        let fetcher =
+            serve(Router::new().route("/report", get(|| async { vec![b' '; MAX_BYTES + 1] }))).await;
+        assert!(matches!(
+            fetcher.report(LOCALHOST).await,
+            Err(FetchError::Body(..))
+        ));
     }
 
     #[tokio::test]
     async fn gives_up_on_a_silent_pod() {
         let fetcher = serve(Router::new().route("/report", get(std::future::pending::<&'static str>))).await;
-        assert!(matches!(fetcher.report(LOCALHOST).await, Err(FetchError::TimedOut(_))));
+        assert!(matches!(
+            fetcher.report(LOCALHOST).await,
+            Err(FetchError::TimedOut(_))
+        ));
     }
 }

@@ -5,6 +5,7 @@
 //! outlive the operator is in statuses and, until a Job is deleted, in its pods.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt;
@@ -28,6 +29,8 @@ const MAX_PROCESSES: usize = 4_000;
 pub trait Reported: DeserializeOwned + Clone + Send {
     /// The process that speaks.
     fn process(&self) -> &Process;
+    /// Names the pod it speaks from; the report's own word does not count.
+    fn set_pod(&mut self, pod: &str);
     /// The report within a termination message, if it is of this role.
     fn of_summary(report: Report) -> Option<Self>;
     /// What the process itself said it lacks room for in its last words is taken over from its last report.
@@ -37,6 +40,10 @@ pub trait Reported: DeserializeOwned + Clone + Send {
 impl Reported for ProducerReport {
     fn process(&self) -> &Process {
         &self.process
+    }
+
+    fn set_pod(&mut self, pod: &str) {
+        pod.clone_into(&mut self.process.pod);
     }
 
     fn of_summary(report: Report) -> Option<Self> {
@@ -63,6 +70,10 @@ impl Reported for ProducerReport {
 impl Reported for ConsumerReport {
     fn process(&self) -> &Process {
         &self.process
+    }
+
+    fn set_pod(&mut self, pod: &str) {
+        pod.clone_into(&mut self.process.pod);
     }
 
     fn of_summary(report: Report) -> Option<Self> {
@@ -108,48 +119,57 @@ impl<R> Gatherer<R> {
     /// A gatherer of reports served on `port`.
     #[must_use]
     pub fn on_port(port: u16) -> Self {
-        Self { fetcher: Fetcher::new(port), seen: Mutex::default() }
+        Self {
+            fetcher: Fetcher::new(port),
+            seen: Mutex::default(),
+        }
     }
 
     /// Drops what is remembered of an object that needs no more gathering.
     pub fn forget(&self, object_uid: &str) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(object_uid);
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(object_uid);
     }
 }
 
 impl<R: Reported> Gatherer<R> {
+    /// What is remembered of an object, without asking anybody.
+    #[must_use]
+    pub fn remembered(&self, object_uid: &str) -> Vec<Said<R>> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(object_uid)
+            .map(|known| known.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
     /// Asks every pod that runs for its report, reads the last words of those that ended, and tells what all
     /// processes of the object ever said.
     pub async fn gather(&self, object_uid: &str, pods: &[PodFacts]) -> Vec<Said<R>> {
-        let asked = pods.iter().filter(|pod| pod.state == PodState::Running);
-        let live: Vec<Said<R>> = futures::stream::iter(asked)
-            .map(|pod| async move {
-                let report = self.ask(pod).await?;
-                Some(Said { pod_uid: pod.uid.clone(), report, ended: false })
-            })
-            .buffer_unordered(CONCURRENCY)
-            .filter_map(std::future::ready)
-            .collect()
-            .await;
-        let ended = pods.iter().flat_map(|pod| endings(pod).map(move |ending| (pod, ending)));
+        let asked: Vec<_> = pods
+            .iter()
+            .filter(|pod| pod.state == PodState::Running)
+            .filter_map(|pod| Some((pod.uid.clone(), pod.name.clone(), pod.ip?)))
+            .map(|(uid, name, ip)| ask(self.fetcher.clone(), uid, name, ip))
+            .collect();
+        let mut answers = futures::stream::iter(asked).buffer_unordered(CONCURRENCY);
+        let mut live = Vec::new();
+        while let Some(answer) = answers.next().await {
+            live.extend(answer);
+        }
+        let ended = pods
+            .iter()
+            .flat_map(|pod| endings(pod).map(move |ending| (pod, ending)));
         let last_words = ended.filter_map(|(pod, ending)| {
             let report = last_words::<R>(pod, ending)?;
-            Some(Said { pod_uid: pod.uid.clone(), report, ended: true })
+            Some(Said {
+                pod_uid: pod.uid.clone(),
+                report,
+                ended: true,
+            })
         });
         self.remember(object_uid, pods, last_words.chain(live).collect())
-    }
-
-    async fn ask(&self, pod: &PodFacts) -> Option<R> {
-        let body = match self.fetcher.report(pod.ip?).await {
-            Ok(body) => body,
-            Err(error) => {
-                debug!(pod = pod.name, error = chain(&error), "Pod gave no report");
-                return None;
-            }
-        };
-        serde_json::from_slice(&body)
-            .inspect_err(|error| debug!(pod = pod.name, %error, "Pod gave a report that cannot be read"))
-            .ok()
     }
 
     fn remember(&self, object_uid: &str, pods: &[PodFacts], news: Vec<Said<R>>) -> Vec<Said<R>> {
@@ -162,16 +182,25 @@ impl<R: Reported> Gatherer<R> {
             .collect();
         for mut said in news {
             // The pod's name is Kubernetes' word, not the report's: no pod speaks for another.
-            let Some(pod) = pods.iter().find(|pod| pod.uid == said.pod_uid) else { continue };
-            let process = Process { pod: pod.name.clone(), start: said.report.process().start };
+            let Some(pod) = pods.iter().find(|pod| pod.uid == said.pod_uid) else {
+                continue;
+            };
+            let process = Process {
+                pod: pod.name.clone(),
+                start: said.report.process().start,
+            };
             if let Some(earlier) = known.get(&process) {
                 said.report.complete_from(&earlier.report);
             }
             known.insert(process, said);
         }
         for (process, said) in known.iter_mut() {
-            let running = pods.iter().any(|pod| pod.uid == said.pod_uid && pod.state == PodState::Running);
-            let replaced = speaking.get(&said.pod_uid).is_some_and(|start| *start != process.start);
+            let running = pods
+                .iter()
+                .any(|pod| pod.uid == said.pod_uid && pod.state == PodState::Running);
+            let replaced = speaking
+                .get(&said.pod_uid)
+                .is_some_and(|start| *start != process.start);
             said.ended = said.ended || !running || replaced;
         }
         while known.len() > MAX_PROCESSES {
@@ -179,6 +208,24 @@ impl<R: Reported> Gatherer<R> {
         }
         known.values().cloned().collect()
     }
+}
+
+async fn ask<R: Reported>(fetcher: Fetcher, uid: String, name: String, ip: IpAddr) -> Option<Said<R>> {
+    let body = match fetcher.report(ip).await {
+        Ok(body) => body,
+        Err(error) => {
+            debug!(pod = name, error = chain(&error), "Pod gave no report");
+            return None;
+        }
+    };
+    let report = serde_json::from_slice(&body)
+        .inspect_err(|error| debug!(pod = name, %error, "Pod gave a report that cannot be read"))
+        .ok()?;
+    Some(Said {
+        pod_uid: uid,
+        report,
+        ended: false,
+    })
 }
 
 fn endings(pod: &PodFacts) -> impl Iterator<Item = &Ending> {
@@ -194,7 +241,13 @@ fn last_words<R: Reported>(pod: &PodFacts, ending: &Ending) -> Option<R> {
         return None;
     }
     let summary = TerminationSummary::from_message(&ending.message)
-        .inspect_err(|error| debug!(pod = pod.name, error = chain(error), "Pod left words that cannot be read"))
+        .inspect_err(|error| {
+            debug!(
+                pod = pod.name,
+                error = chain(error),
+                "Pod left words that cannot be read"
+            )
+        })
         .ok()?;
     R::of_summary(summary.report)
 }

@@ -97,7 +97,11 @@ pub fn config_map(workload: &Workload) -> ConfigMap {
 /// Name of [`config_map`] for this workload.
 #[must_use]
 pub fn config_map_name(workload: &Workload) -> String {
-    let content = [workload.config.as_str(), literal_username(workload).unwrap_or_default()].join("\0");
+    let content = [
+        workload.config.as_str(),
+        literal_username(workload).unwrap_or_default(),
+    ]
+    .join("\0");
     names::config_name(&workload.child(), content.as_bytes())
 }
 
@@ -120,7 +124,9 @@ pub fn job(workload: &Workload) -> Job {
             suspend: Some(workload.suspended),
             backoff_limit_per_index: Some(RETRIES_PER_INDEX),
             pod_replacement_policy: Some("Failed".to_owned()),
-            pod_failure_policy: Some(PodFailurePolicy { rules: failure_rules() }),
+            pod_failure_policy: Some(PodFailurePolicy {
+                rules: failure_rules(),
+            }),
             template: template::pod_template(workload, &config_map_name(workload), "Never"),
             ..JobSpec::default()
         }),

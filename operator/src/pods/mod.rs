@@ -10,10 +10,39 @@ pub mod fetch;
 pub mod gather;
 pub mod manifests;
 pub mod names;
+pub mod notes;
 pub mod observe;
+pub mod pacing;
 pub mod pass;
 pub mod plan;
 pub mod reason;
 pub mod standing;
+pub mod stores;
 pub mod target;
 pub mod template;
+pub mod triggers;
+
+use ottla_contract::report::{ConsumerReport, ProducerReport};
+
+use self::gather::Gatherer;
+use self::pacing::Pacing;
+
+/// What both kinds remember between passes. Lost with the process, and found again.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// What producer pods said.
+    pub producers: Gatherer<ProducerReport>,
+    /// What consumer pods said.
+    pub consumers: Gatherer<ConsumerReport>,
+    /// When statuses were written.
+    pub pacing: Pacing,
+}
+
+impl Memory {
+    /// Drops all that is remembered of an object.
+    pub fn forget(&self, uid: &str) {
+        self.producers.forget(uid);
+        self.consumers.forget(uid);
+        self.pacing.forget(uid);
+    }
+}

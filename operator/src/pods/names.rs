@@ -75,7 +75,11 @@ pub fn child_name(role: Role, object: &str) -> String {
     }
     let hash = short_hash(object.as_bytes(), 8);
     let room = MAX_CHILD_NAME - hash.len() - role.word().len() - 2;
-    let head: String = object.chars().take(room).map(|c| if c == '.' { '-' } else { c }).collect();
+    let head: String = object
+        .chars()
+        .take(room)
+        .map(|c| if c == '.' { '-' } else { c })
+        .collect();
     format!("{}-{hash}-{}", head.trim_end_matches('-'), role.word())
 }
 
@@ -100,16 +104,24 @@ pub fn label_value(object: &str) -> String {
 /// Labels that select exactly the children of one object.
 #[must_use]
 pub fn selector_labels(role: Role, object: &str) -> BTreeMap<String, String> {
-    [(MANAGED_BY_LABEL, MANAGER.to_owned()), (KIND_LABEL, role.word().to_owned()), (NAME_LABEL, label_value(object))]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
+    [
+        (MANAGED_BY_LABEL, MANAGER.to_owned()),
+        (KIND_LABEL, role.word().to_owned()),
+        (NAME_LABEL, label_value(object)),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
 }
 
 /// The same labels as a selector string, as list calls and a `scale` subresource want it.
 #[must_use]
 pub fn selector(role: Role, object: &str) -> String {
-    selector_labels(role, object).iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    selector_labels(role, object)
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 #[cfg(test)]
@@ -133,9 +145,15 @@ mod tests {
             assert!(config_name(&child, b"{}").len() <= 63);
             assert!(label_value(name).len() <= MAX_LABEL);
         }
-        assert_ne!(child_name(Role::Consumer, &long), child_name(Role::Consumer, &other));
+        assert_ne!(
+            child_name(Role::Consumer, &long),
+            child_name(Role::Consumer, &other)
+        );
         assert_ne!(label_value(&long), label_value(&other));
-        assert_ne!(child_name(Role::Consumer, "team.orders"), child_name(Role::Consumer, "team-orders"));
+        assert_ne!(
+            child_name(Role::Consumer, "team.orders"),
+            child_name(Role::Consumer, "team-orders")
+        );
     }
 
     #[test]

@@ -45,7 +45,9 @@ pub async fn bounded(
         // The store knows labelled Jobs only, and may lag: whether a run was started is asked where it is known.
         None => {
             let api: Api<Job> = Api::namespaced(ctx.client.clone(), &key.namespace);
-            call("read the Job", api.get_opt(&key.name)).await?.map(Into::into)
+            call("read the Job", api.get_opt(&key.name))
+                .await?
+                .map(Into::into)
         }
     };
     let child = children::job(job.as_deref(), &owner.uid);
@@ -69,7 +71,9 @@ pub async fn endless(ctx: &Context, role: Role, owner: &Owner) -> Result<Childre
         Some(deployment) => Some(deployment),
         None => {
             let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &key.namespace);
-            call("read the Deployment", api.get_opt(&key.name)).await?.map(Into::into)
+            call("read the Deployment", api.get_opt(&key.name))
+                .await?
+                .map(Into::into)
         }
     };
     let child = children::deployment(deployment.as_deref(), &owner.uid);
@@ -95,7 +99,11 @@ fn pods(
     let mut pods: Vec<PodFacts> = known
         .iter()
         .filter(|pod| pod.metadata.namespace.as_ref() == Some(&owner.namespace))
-        .filter(|pod| labels.iter().all(|(key, value)| pod.labels().get(key) == Some(value)))
+        .filter(|pod| {
+            labels
+                .iter()
+                .all(|(key, value)| pod.labels().get(key) == Some(value))
+        })
         .filter(|pod| children::is_pod_of(pod, job, deployment))
         .map(|pod| children::pod(pod))
         .collect();
@@ -112,7 +120,10 @@ pub async fn configs(ctx: &Context, role: Role, owner: &Owner) -> Result<Vec<Str
     let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &owner.namespace);
     let params = ListParams::default().labels(&names::selector(role, &owner.name));
     let listed = call("list configurations", api.list_metadata(&params)).await?;
-    let ours = listed.items.iter().filter(|config| children::is_owned(&config.metadata, &owner.uid));
+    let ours = listed
+        .items
+        .iter()
+        .filter(|config| children::is_owned(&config.metadata, &owner.uid));
     Ok(ours.map(ResourceExt::name_any).collect())
 }
 
@@ -131,7 +142,10 @@ pub async fn missing_credentials(
         Username::Literal(_) => None,
     };
     for SecretKey { secret, key } in username.into_iter().chain([&credentials.password]) {
-        let from = SecretKeyRef { name: secret.clone(), key: key.clone() };
+        let from = SecretKeyRef {
+            name: secret.clone(),
+            key: key.clone(),
+        };
         if let Err(problem) = secret::read(ctx, namespace, &from).await? {
             return Ok(Some(problem));
         }
@@ -142,7 +156,12 @@ pub async fn missing_credentials(
 /// Key of the workload object that a child or a pod belongs to, as far as the stores tell.
 #[must_use]
 pub fn owner_of_pod(ctx: &Context, pod: &Pod) -> Option<(Role, Key)> {
-    let owner = pod.metadata.owner_references.iter().flatten().find(|r| r.controller == Some(true))?;
+    let owner = pod
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|r| r.controller == Some(true))?;
     let namespace = pod.metadata.namespace.clone()?;
     let child = match owner.kind.as_str() {
         "Job" => Entry::meta(&ctx.stores.jobs.get(&Key::new(&namespace, &owner.name))?).clone(),
@@ -158,7 +177,11 @@ pub fn owner_of_pod(ctx: &Context, pod: &Pod) -> Option<(Role, Key)> {
 /// Key of the workload object that owns a Job or Deployment.
 #[must_use]
 pub fn owner_of(child: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Option<(Role, Key)> {
-    let owner = child.owner_references.iter().flatten().find(|r| r.controller == Some(true))?;
+    let owner = child
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|r| r.controller == Some(true))?;
     let role = match owner.kind.as_str() {
         "KafkaProducer" => Role::Producer,
         "KafkaConsumer" => Role::Consumer,

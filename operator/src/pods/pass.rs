@@ -2,6 +2,9 @@
 //!
 //! No rule lives here.
 
+use std::time::Duration;
+
+use kube::Resource;
 use ottla_contract::config;
 use ottla_contract::ids::Uid;
 use ottla_crds::pod::PodSettings;
@@ -14,7 +17,12 @@ use super::reason::Reason;
 use super::standing::{Situation, Standing, stand};
 use super::target::Target;
 use super::{connect, execute, observe};
-use crate::runtime::{Context, Error};
+use crate::runtime::{Action, Context, Error};
+
+/// How often the pods of a bounded run are asked.
+const BOUNDED: Duration = Duration::from_secs(2);
+/// How often the pods of an endless workload are asked.
+const ENDLESS: Duration = Duration::from_secs(5);
 
 /// A workload as declared.
 pub struct Declared<'a> {
@@ -78,7 +86,10 @@ impl Passed {
     /// Number of pods that have not ended.
     #[must_use]
     pub fn replicas(&self) -> i32 {
-        let live = self.pods.iter().filter(|pod| !matches!(pod.state, PodState::Ended(_)));
+        let live = self
+            .pods
+            .iter()
+            .filter(|pod| !matches!(pod.state, PodState::Ended(_)));
         i32::try_from(live.count()).unwrap_or(i32::MAX)
     }
 }
@@ -89,21 +100,32 @@ impl Passed {
 ///
 /// When the API server refuses or does not answer.
 pub async fn pass(ctx: &Context, mut declared: Declared<'_>) -> Result<Passed, Error> {
-    if declared.bounded { bounded(ctx, &mut declared).await } else { endless(ctx, &mut declared).await }
+    if declared.bounded {
+        bounded(ctx, &mut declared).await
+    } else {
+        endless(ctx, &mut declared).await
+    }
 }
 
 async fn bounded(ctx: &Context, declared: &mut Declared<'_>) -> Result<Passed, Error> {
     let found = observe::bounded(ctx, declared.role, &declared.owner, declared.recorded).await?;
     check_credentials(ctx, declared, found.child == Found::Absent).await?;
-    let workload = declared.target.as_ref().ok().map(|target| build(ctx, declared, target, 1));
+    let workload = declared
+        .target
+        .as_ref()
+        .ok()
+        .map(|target| build(ctx, declared, target, 1));
     let desired = Bounded {
         workload: workload.as_ref(),
         suspend: declared.suspend,
         ttl_seconds: declared.ttl_seconds,
         recorded: declared.recorded,
     };
-    let Plan { actions, refusals } =
-        plan::bounded(&desired, &found.child, &names::child_name(declared.role, &declared.owner.name));
+    let Plan { actions, refusals } = plan::bounded(
+        &desired,
+        &found.child,
+        &names::child_name(declared.role, &declared.owner.name),
+    );
     execute::perform(ctx, declared.role, &declared.owner, actions).await?;
     Ok(Passed {
         child: found.child.ours().map(|job| (job.state.clone(), job.replicas)),
@@ -128,7 +150,10 @@ async fn endless(ctx: &Context, declared: &mut Declared<'_>) -> Result<Passed, E
     let (Plan { actions, refusals }, run) = plan_endless(ctx, declared, &found.child, &configs);
     execute::perform(ctx, declared.role, &declared.owner, actions).await?;
     Ok(Passed {
-        child: found.child.ours().map(|deployment| (JobState::Active, deployment.replicas)),
+        child: found
+            .child
+            .ours()
+            .map(|deployment| (JobState::Active, deployment.replicas)),
         pods: found.pods,
         refusals,
         hold: declared.target.as_ref().err().cloned(),
@@ -148,9 +173,25 @@ fn plan_endless(
     match &declared.target {
         Ok(target) => {
             let workload = |run| build(ctx, declared, target, run);
-            plan::endless(&Endless { workload: Some(&workload), recorded_run, configs }, found, &child)
+            plan::endless(
+                &Endless {
+                    workload: Some(&workload),
+                    recorded_run,
+                    configs,
+                },
+                found,
+                &child,
+            )
         }
-        Err(_) => plan::endless(&Endless { workload: None, recorded_run, configs }, found, &child),
+        Err(_) => plan::endless(
+            &Endless {
+                workload: None,
+                recorded_run,
+                configs,
+            },
+            found,
+            &child,
+        ),
     }
 }
 
@@ -159,7 +200,13 @@ async fn check_credentials(ctx: &Context, declared: &mut Declared<'_>, first: bo
     if !first || declared.recorded || declared.suspend {
         return Ok(());
     }
-    let Ok(Target { credentials: Some(credentials), .. }) = &declared.target else { return Ok(()) };
+    let Ok(Target {
+        credentials: Some(credentials),
+        ..
+    }) = &declared.target
+    else {
+        return Ok(());
+    };
     if let Some(problem) = observe::missing_credentials(ctx, &declared.owner.namespace, credentials).await? {
         declared.target = Err(Standing::new(Reason::from(&problem), problem.to_string()));
     }
@@ -177,4 +224,50 @@ fn build(ctx: &Context, declared: &Declared<'_>, target: &Target, run: u32) -> W
         credentials: target.credentials.clone(),
         settings: declared.settings.clone(),
     }
+}
+
+/// When to look again.
+#[must_use]
+pub fn again(standing: &Standing, passed: &Passed, bounded: bool, figures: Option<Duration>) -> Action {
+    match standing.reason {
+        // Its end is stored now: the next pass lets the Job expire.
+        Reason::Completed | Reason::Failed => Action::After(Duration::ZERO),
+        Reason::Running | Reason::Pending if passed.child.is_some() => {
+            let pace = if bounded { BOUNDED } else { ENDLESS };
+            Action::After(figures.map_or(pace, |wait| wait.min(pace)))
+        }
+        // Secrets are not watched; the rest is, and this is only for a missed event.
+        Reason::SecretNotFound
+        | Reason::SecretKeyMissing
+        | Reason::SecretInvalid
+        | Reason::SecretForbidden => Action::After(Duration::from_secs(10)),
+        Reason::Pending => Action::After(BOUNDED),
+        Reason::InvalidSpec | Reason::Suspended | Reason::CredentialsRequired => Action::AwaitChange,
+        _ => Action::After(Duration::from_secs(60)),
+    }
+}
+
+/// The object as the owner of children.
+#[must_use]
+pub fn owner<K: Resource<DynamicType = ()>>(object: &K) -> Owner {
+    let meta = object.meta();
+    Owner {
+        api_version: K::api_version(&()).into_owned(),
+        kind: K::kind(&()).into_owned(),
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+    }
+}
+
+/// The object's uid as the pods know it.
+///
+/// # Errors
+///
+/// When it is none; the API server gives every object one.
+pub fn object_uid(owner: &Owner) -> Result<Uid, Error> {
+    owner
+        .uid
+        .parse()
+        .map_err(|error| Error::Internal(format!("the object's uid is no uid: {error}")))
 }

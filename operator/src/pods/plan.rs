@@ -84,13 +84,18 @@ pub fn bounded(desired: &Bounded<'_>, found: &Found<JobFacts>, child: &str) -> P
     match found {
         Found::Foreign => {
             if !desired.recorded {
-                plan.refusals.push(Refusal::NameTaken { kind: "Job", name: child.to_owned() });
+                plan.refusals.push(Refusal::NameTaken {
+                    kind: "Job",
+                    name: child.to_owned(),
+                });
             }
         }
         Found::Absent => {
             if let Some(workload) = desired.workload.filter(|_| !desired.recorded && !desired.suspend) {
-                plan.actions.push(Action::ApplyConfig(Box::new(manifests::config_map(workload))));
-                plan.actions.push(Action::CreateJob(Box::new(manifests::job(workload))));
+                plan.actions
+                    .push(Action::ApplyConfig(Box::new(manifests::config_map(workload))));
+                plan.actions
+                    .push(Action::CreateJob(Box::new(manifests::job(workload))));
             }
         }
         Found::Ours(job) if job.deleting => {}
@@ -103,7 +108,11 @@ fn existing_job(desired: &Bounded<'_>, job: &JobFacts, child: &str) -> Option<Ac
     let (name, uid) = (child.to_owned(), job.uid.clone());
     if job.state == JobState::Active {
         let differs = job.suspended != desired.suspend;
-        return differs.then_some(Action::SuspendJob { name, uid, suspend: desired.suspend });
+        return differs.then_some(Action::SuspendJob {
+            name,
+            uid,
+            suspend: desired.suspend,
+        });
     }
     let seconds = desired.ttl_seconds.filter(|_| desired.recorded)?;
     (job.ttl_seconds != Some(seconds)).then_some(Action::ExpireJob { name, uid, seconds })
@@ -125,26 +134,41 @@ pub fn endless(desired: &Endless<'_>, found: &Found<DeploymentFacts>, child: &st
     let mut plan = Plan::default();
     let current = found.ours().map_or(0, |d| d.run).max(desired.recorded_run);
     if *found == Found::Foreign {
-        plan.refusals.push(Refusal::NameTaken { kind: "Deployment", name: child.to_owned() });
+        plan.refusals.push(Refusal::NameTaken {
+            kind: "Deployment",
+            name: child.to_owned(),
+        });
         return (plan, current);
     }
     let deployment = found.ours();
-    let Some(workload_of) = desired.workload.filter(|_| !deployment.is_some_and(|d| d.deleting)) else {
+    let Some(workload_of) = desired
+        .workload
+        .filter(|_| !deployment.is_some_and(|d| d.deleting))
+    else {
         return (plan, current);
     };
     // The hash leaves the run number out, or each run would be the cause of the next.
     let hash = workload_of(0).template_hash();
     let same = deployment.is_some_and(|d| d.template_hash == hash && d.run > 0);
-    let run = if same { deployment.map_or(current, |d| d.run) } else { current + 1 };
+    let run = if same {
+        deployment.map_or(current, |d| d.run)
+    } else {
+        current + 1
+    };
     let workload = workload_of(run);
     let manifest = manifests::deployment(&workload, run, &hash);
     let replicas = manifest.spec.replicas;
     if !same || deployment.map(|d| d.replicas) != replicas {
-        plan.actions.push(Action::ApplyConfig(Box::new(manifests::config_map(&workload))));
+        plan.actions
+            .push(Action::ApplyConfig(Box::new(manifests::config_map(&workload))));
         plan.actions.push(Action::ApplyDeployment(Box::new(manifest)));
-    } else if let Some(in_use) = deployment.filter(|d| d.settled).and_then(|d| d.config_map.as_ref()) {
+    } else if let Some(in_use) = deployment
+        .filter(|d| d.settled)
+        .and_then(|d| d.config_map.as_ref())
+    {
         let stale = desired.configs.iter().filter(|name| *name != in_use);
-        plan.actions.extend(stale.map(|name| Action::DeleteConfig { name: name.clone() }));
+        plan.actions
+            .extend(stale.map(|name| Action::DeleteConfig { name: name.clone() }));
     }
     (plan, run)
 }

@@ -76,9 +76,11 @@ impl Reason {
     pub const fn progress(self) -> Progress {
         match self {
             Self::Running | Self::Completed => Progress::Done,
-            Self::Failed | Self::InvalidSpec | Self::CredentialsRequired | Self::GroupTaken | Self::NameTaken => {
-                Progress::Stalled
-            }
+            Self::Failed
+            | Self::InvalidSpec
+            | Self::CredentialsRequired
+            | Self::GroupTaken
+            | Self::NameTaken => Progress::Stalled,
             Self::Suspended => Progress::Halted,
             Self::Pending
             | Self::TopicNotFound

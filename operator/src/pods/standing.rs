@@ -20,7 +20,10 @@ impl Standing {
     /// A standing.
     #[must_use]
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 
     /// The bounded run is over.
@@ -32,7 +35,10 @@ impl Standing {
 
 impl From<Hold> for Standing {
     fn from(hold: Hold) -> Self {
-        Self { reason: hold.reason.into(), message: hold.message }
+        Self {
+            reason: hold.reason.into(),
+            message: hold.message,
+        }
     }
 }
 
@@ -62,7 +68,8 @@ pub fn stand(situation: &Situation<'_>) -> Standing {
         Some((JobState::Active, _)) | None => {}
     }
     if let Some(Refusal::NameTaken { kind, name }) = situation.refusals.first() {
-        let message = format!("a {kind} named {name} belongs to somebody else: delete it, or rename this object");
+        let message =
+            format!("a {kind} named {name} belongs to somebody else: delete it, or rename this object");
         return Standing::new(Reason::NameTaken, message);
     }
     if situation.suspend {
@@ -76,8 +83,16 @@ pub fn stand(situation: &Situation<'_>) -> Standing {
 }
 
 fn active(situation: &Situation<'_>, wanted: i32) -> Standing {
-    let running = situation.pods.iter().filter(|pod| pod.state == PodState::Running).count();
-    let done = situation.pods.iter().filter(|pod| matches!(&pod.state, PodState::Ended(e) if e.exit_code == 0)).count();
+    let running = situation
+        .pods
+        .iter()
+        .filter(|pod| pod.state == PodState::Running)
+        .count();
+    let done = situation
+        .pods
+        .iter()
+        .filter(|pod| matches!(&pod.state, PodState::Ended(e) if e.exit_code == 0))
+        .count();
     let mut message = match (running, done) {
         (0, 0) => String::new(),
         (_, 0) => format!("{running} of {wanted} pods run"),
@@ -96,11 +111,19 @@ fn active(situation: &Situation<'_>, wanted: i32) -> Standing {
     });
     let ended = || {
         situation.pods.iter().rev().find_map(|pod| match &pod.state {
-            PodState::Ended(ending) => Some(format!("pod {} ended with exit code {}", pod.name, ending.exit_code)),
+            PodState::Ended(ending) => Some(format!(
+                "pod {} ended with exit code {}",
+                pod.name, ending.exit_code
+            )),
             PodState::Waiting(_) | PodState::Running => None,
         })
     };
-    Standing::new(Reason::Pending, waiting.or_else(ended).unwrap_or_else(|| "no pod has started yet".to_owned()))
+    Standing::new(
+        Reason::Pending,
+        waiting
+            .or_else(ended)
+            .unwrap_or_else(|| "no pod has started yet".to_owned()),
+    )
 }
 
 /// A failure in the words of the pod that failed, where it left any.
@@ -109,9 +132,15 @@ fn failure(why: &str, situation: &Situation<'_>) -> String {
         PodState::Ended(ending) if ending.exit_code != 0 => Some((pod, ending)),
         PodState::Ended(_) | PodState::Waiting(_) | PodState::Running => None,
     });
-    let trouble = situation.trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+    let trouble = situation
+        .trouble
+        .map(|trouble| format!(": {trouble}"))
+        .unwrap_or_default();
     match failed {
-        Some((pod, ending)) => format!("pod {} ended with exit code {}{trouble}; {why}", pod.name, ending.exit_code),
+        Some((pod, ending)) => format!(
+            "pod {} ended with exit code {}{trouble}; {why}",
+            pod.name, ending.exit_code
+        ),
         None => format!("{why}{trouble}"),
     }
 }
@@ -123,57 +152,122 @@ mod tests {
     use super::*;
 
     fn pod(state: PodState) -> PodFacts {
-        PodFacts { uid: String::new(), name: "p".to_owned(), index: None, ip: None, state, previous: None }
+        PodFacts {
+            uid: String::new(),
+            name: "p".to_owned(),
+            index: None,
+            ip: None,
+            state,
+            previous: None,
+        }
     }
 
     fn ended(exit_code: i32) -> PodState {
-        PodState::Ended(Ending { exit_code, reason: String::new(), message: String::new() })
+        PodState::Ended(Ending {
+            exit_code,
+            reason: String::new(),
+            message: String::new(),
+        })
     }
 
-    const NOTHING: Situation<'_> =
-        Situation { suspend: false, hold: None, refusals: &[], child: None, pods: &[], trouble: None };
+    const NOTHING: Situation<'_> = Situation {
+        suspend: false,
+        hold: None,
+        refusals: &[],
+        child: None,
+        pods: &[],
+        trouble: None,
+    };
     const ACTIVE: JobState = JobState::Active;
 
     #[test]
     fn what_is_waited_for_is_told_while_nothing_runs() {
-        let hold = Hold { reason: HoldReason::TopicNotReady, message: "KafkaTopic t is not Ready".to_owned() };
+        let hold = Hold {
+            reason: HoldReason::TopicNotReady,
+            message: "KafkaTopic t is not Ready".to_owned(),
+        };
         let hold = Standing::from(hold);
-        let waiting = Situation { hold: Some(&hold), ..NOTHING };
+        let waiting = Situation {
+            hold: Some(&hold),
+            ..NOTHING
+        };
         assert_eq!(stand(&waiting), hold);
         let pods = [pod(PodState::Running)];
-        let running = Situation { child: Some((&ACTIVE, 1)), pods: &pods, ..waiting };
+        let running = Situation {
+            child: Some((&ACTIVE, 1)),
+            pods: &pods,
+            ..waiting
+        };
         assert_eq!(stand(&running).reason, Reason::Running);
-        assert_eq!(stand(&Situation { suspend: true, ..waiting }).reason, Reason::Suspended);
+        assert_eq!(
+            stand(&Situation {
+                suspend: true,
+                ..waiting
+            })
+            .reason,
+            Reason::Suspended
+        );
     }
 
     #[test]
     fn a_pod_that_cannot_start_is_named() {
-        let pods = [pod(PodState::Waiting("ImagePullBackOff: no such image".to_owned()))];
-        let standing = stand(&Situation { child: Some((&ACTIVE, 1)), pods: &pods, ..NOTHING });
+        let pods = [pod(PodState::Waiting(
+            "ImagePullBackOff: no such image".to_owned(),
+        ))];
+        let standing = stand(&Situation {
+            child: Some((&ACTIVE, 1)),
+            pods: &pods,
+            ..NOTHING
+        });
         assert_eq!(standing.reason, Reason::Pending);
         assert_eq!(standing.message, "pod p waits: ImagePullBackOff: no such image");
     }
 
     #[test]
     fn a_failure_has_the_pods_words() {
-        let (failed, pods) = (JobState::Failed("FailedIndexes: 1".to_owned()), [pod(ended(0)), pod(ended(1))]);
+        let (failed, pods) = (
+            JobState::Failed("FailedIndexes: 1".to_owned()),
+            [pod(ended(0)), pod(ended(1))],
+        );
         let trouble = Some("the deadline passed");
-        let standing = stand(&Situation { child: Some((&failed, 2)), pods: &pods, trouble, ..NOTHING });
+        let standing = stand(&Situation {
+            child: Some((&failed, 2)),
+            pods: &pods,
+            trouble,
+            ..NOTHING
+        });
         assert_eq!(standing.reason, Reason::Failed);
-        assert_eq!(standing.message, "pod p ended with exit code 1: the deadline passed; FailedIndexes: 1");
+        assert_eq!(
+            standing.message,
+            "pod p ended with exit code 1: the deadline passed; FailedIndexes: 1"
+        );
     }
 
     #[test]
     fn the_end_outranks_everything() {
         let complete = JobState::Complete;
-        let over = Situation { suspend: true, child: Some((&complete, 1)), ..NOTHING };
+        let over = Situation {
+            suspend: true,
+            child: Some((&complete, 1)),
+            ..NOTHING
+        };
         assert!(stand(&over).is_over());
     }
 
     #[test]
     fn some_done_and_none_running_is_running_still() {
-        let pods = [pod(ended(0)), pod(PodState::Waiting("ContainerCreating".to_owned()))];
-        let standing = stand(&Situation { child: Some((&ACTIVE, 2)), pods: &pods, ..NOTHING });
-        assert_eq!((standing.reason, standing.message.as_str()), (Reason::Running, "0 of 2 pods run, 1 are done"));
+        let pods = [
+            pod(ended(0)),
+            pod(PodState::Waiting("ContainerCreating".to_owned())),
+        ];
+        let standing = stand(&Situation {
+            child: Some((&ACTIVE, 2)),
+            pods: &pods,
+            ..NOTHING
+        });
+        assert_eq!(
+            (standing.reason, standing.message.as_str()),
+            (Reason::Running, "0 of 2 pods run, 1 are done")
+        );
     }
 }

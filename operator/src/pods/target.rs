@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use ottla_crds::common::{ClusterRef, SaslMechanism, TopicRef, WorkloadAuth};
 use ottla_crds::cluster::NamespacesFrom;
+use ottla_crds::common::{ClusterRef, SaslMechanism, TopicRef, WorkloadAuth};
 use ottla_crds::{KafkaCluster, KafkaTopic};
 
 use super::template::{Credentials, SecretKey, Username};
@@ -83,7 +83,10 @@ pub struct Hold {
 
 impl Hold {
     fn new(reason: HoldReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -95,16 +98,30 @@ impl Hold {
 pub fn resolve(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Target, Hold> {
     let place = place(reference, catalog)?;
     if let Some(topic) = &place.kafka_topic
-        && !is_ready(topic.metadata.generation, topic.status.as_ref().map(|s| s.conditions.as_slice()))
+        && !is_ready(
+            topic.metadata.generation,
+            topic.status.as_ref().map(|s| s.conditions.as_slice()),
+        )
     {
         let name = topic.metadata.name.as_deref().unwrap_or_default();
-        return Err(Hold::new(HoldReason::TopicNotReady, format!("KafkaTopic {name} is not Ready")));
+        return Err(Hold::new(
+            HoldReason::TopicNotReady,
+            format!("KafkaTopic {name} is not Ready"),
+        ));
     }
     let cluster = &place.cluster;
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
     let status = cluster.status.as_ref();
-    let not_ready = || Hold::new(HoldReason::ClusterNotReady, format!("KafkaCluster {name} is not Ready"));
-    if !is_ready(cluster.metadata.generation, status.map(|s| s.conditions.as_slice())) {
+    let not_ready = || {
+        Hold::new(
+            HoldReason::ClusterNotReady,
+            format!("KafkaCluster {name} is not Ready"),
+        )
+    };
+    if !is_ready(
+        cluster.metadata.generation,
+        status.map(|s| s.conditions.as_slice()),
+    ) {
         return Err(not_ready());
     }
     let cluster_id = status.and_then(|s| s.cluster_id.clone()).ok_or_else(not_ready)?;
@@ -114,7 +131,10 @@ pub fn resolve(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Targe
         Some(_) => Some(credentials(reference, cluster)?),
     };
     Ok(Target {
-        key: TopicKey { cluster_id, topic: place.topic },
+        key: TopicKey {
+            cluster_id,
+            topic: place.topic,
+        },
         bootstrap: cluster.spec.bootstrap_servers.clone(),
         mechanism,
         credentials,
@@ -128,7 +148,10 @@ pub fn resolve(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Targe
 pub fn topic_key(reference: Reference<'_>, catalog: &impl Catalog) -> Option<TopicKey> {
     let place = place(reference, catalog).ok()?;
     let cluster_id = place.cluster.status.as_ref()?.cluster_id.clone()?;
-    Some(TopicKey { cluster_id, topic: place.topic })
+    Some(TopicKey {
+        cluster_id,
+        topic: place.topic,
+    })
 }
 
 struct Place {
@@ -140,24 +163,49 @@ struct Place {
 fn place(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Place, Hold> {
     match (reference.topic_ref, reference.cluster_ref, reference.topic_name) {
         (Some(topic_ref), None, None) => {
-            let topic = catalog.topic(reference.namespace, &topic_ref.name).ok_or_else(|| {
-                let text = format!("KafkaTopic {} does not exist in namespace {}", topic_ref.name, reference.namespace);
-                Hold::new(HoldReason::TopicNotFound, text)
-            })?;
+            let topic = catalog
+                .topic(reference.namespace, &topic_ref.name)
+                .ok_or_else(|| {
+                    let text = format!(
+                        "KafkaTopic {} does not exist in namespace {}",
+                        topic_ref.name, reference.namespace
+                    );
+                    Hold::new(HoldReason::TopicNotFound, text)
+                })?;
             let cluster = cluster(reference.namespace, &topic.spec.cluster_ref, catalog)?;
-            let name = topic.spec.topic_name.clone().or_else(|| topic.metadata.name.clone()).unwrap_or_default();
-            Ok(Place { topic: name, kafka_topic: Some(topic), cluster })
+            let name = topic
+                .spec
+                .topic_name
+                .clone()
+                .or_else(|| topic.metadata.name.clone())
+                .unwrap_or_default();
+            Ok(Place {
+                topic: name,
+                kafka_topic: Some(topic),
+                cluster,
+            })
         }
         (None, Some(cluster_ref), Some(name)) => {
             let cluster = cluster(reference.namespace, cluster_ref, catalog)?;
-            Ok(Place { topic: name.to_owned(), kafka_topic: None, cluster })
+            Ok(Place {
+                topic: name.to_owned(),
+                kafka_topic: None,
+                cluster,
+            })
         }
-        _ => Err(Hold::new(HoldReason::InvalidSpec, "give either topicRef, or clusterRef together with topicName")),
+        _ => Err(Hold::new(
+            HoldReason::InvalidSpec,
+            "give either topicRef, or clusterRef together with topicName",
+        )),
     }
 }
 
 /// "Not allowed" and "not found" read the same, so that names elsewhere cannot be guessed.
-fn cluster(namespace: &str, reference: &ClusterRef, catalog: &impl Catalog) -> Result<Arc<KafkaCluster>, Hold> {
+fn cluster(
+    namespace: &str,
+    reference: &ClusterRef,
+    catalog: &impl Catalog,
+) -> Result<Arc<KafkaCluster>, Hold> {
     let home = reference.namespace.as_deref().unwrap_or(namespace);
     catalog
         .cluster(home, &reference.name)
@@ -174,25 +222,35 @@ fn cluster(namespace: &str, reference: &ClusterRef, catalog: &impl Catalog) -> R
 fn credentials(reference: Reference<'_>, cluster: &KafkaCluster) -> Result<Credentials, Hold> {
     if let Some(auth) = reference.auth {
         let from = &auth.credentials_from;
-        let key = |key: &str| SecretKey { secret: from.name.clone(), key: key.to_owned() };
+        let key = |key: &str| SecretKey {
+            secret: from.name.clone(),
+            key: key.to_owned(),
+        };
         return Ok(Credentials {
             username: Username::Secret(key(&from.username_key)),
             password: key(&from.password_key),
         });
     }
     if cluster.metadata.namespace.as_deref() != Some(reference.namespace) {
-        let text = "the KafkaCluster is in another namespace: set auth.credentialsFrom to a Secret of this one";
+        let text =
+            "the KafkaCluster is in another namespace: set auth.credentialsFrom to a Secret of this one";
         return Err(Hold::new(HoldReason::CredentialsRequired, text));
     }
     let invalid = || Hold::new(HoldReason::InvalidSpec, "the KafkaCluster names no SASL user");
     let sasl = cluster.spec.sasl.as_ref().ok_or_else(invalid)?;
-    let key = |r: &ottla_crds::common::SecretKeyRef| SecretKey { secret: r.name.clone(), key: r.key.clone() };
+    let key = |r: &ottla_crds::common::SecretKeyRef| SecretKey {
+        secret: r.name.clone(),
+        key: r.key.clone(),
+    };
     let username = match (&sasl.username, &sasl.username_from) {
         (Some(name), None) => Username::Literal(name.clone()),
         (None, Some(from)) => Username::Secret(key(from)),
         _ => return Err(invalid()),
     };
-    Ok(Credentials { username, password: key(&sasl.password_from) })
+    Ok(Credentials {
+        username,
+        password: key(&sasl.password_from),
+    })
 }
 
 fn is_ready(
@@ -200,7 +258,9 @@ fn is_ready(
     conditions: Option<&[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition]>,
 ) -> bool {
     conditions.into_iter().flatten().any(|c| {
-        c.type_ == "Ready" && c.status == "True" && c.observed_generation.is_none_or(|seen| Some(seen) == generation)
+        c.type_ == "Ready"
+            && c.status == "True"
+            && c.observed_generation.is_none_or(|seen| Some(seen) == generation)
     })
 }
 

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
-    LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretProjection, SecurityContext, Toleration,
-    Volume, VolumeMount, VolumeProjection,
+    Capabilities, ConfigMapProjection, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
+    KeyToPath, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec,
+    Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretProjection, SecurityContext,
+    Toleration, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -69,8 +69,11 @@ pub fn pod_template(workload: &Workload, config_map: &str, restart_policy: &str)
     let mut labels = user_pairs(settings.labels.iter().map(|(key, value)| (key, &value.0)));
     labels.extend(names::selector_labels(workload.role, &workload.owner.name));
     let annotations = user_pairs(settings.annotations.iter().map(|(key, value)| (key, &value.0)));
-    let node_selector: BTreeMap<_, _> =
-        settings.node_selector.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
+    let node_selector: BTreeMap<_, _> = settings
+        .node_selector
+        .iter()
+        .map(|(key, value)| (key.clone(), value.0.clone()))
+        .collect();
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
@@ -128,7 +131,13 @@ fn container(workload: &Workload) -> Container {
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),
-        resources: Some(workload.settings.resources.as_ref().map_or_else(default_resources, resources)),
+        resources: Some(
+            workload
+                .settings
+                .resources
+                .as_ref()
+                .map_or_else(default_resources, resources),
+        ),
         readiness_probe: Some(probe("/readyz", 5, 3)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         security_context: Some(container_security()),
@@ -203,7 +212,11 @@ fn secret(key: &SecretKey, path: &str) -> VolumeProjection {
 }
 
 fn item(key: &str, path: &str) -> KeyToPath {
-    KeyToPath { key: key.to_owned(), path: path.to_owned(), ..KeyToPath::default() }
+    KeyToPath {
+        key: key.to_owned(),
+        path: path.to_owned(),
+        ..KeyToPath::default()
+    }
 }
 
 fn pod_security() -> PodSecurityContext {
@@ -212,7 +225,10 @@ fn pod_security() -> PodSecurityContext {
         run_as_user: Some(USER),
         run_as_group: Some(USER),
         fs_group: Some(USER),
-        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            localhost_profile: None,
+        }),
         ..PodSecurityContext::default()
     }
 }
@@ -222,14 +238,22 @@ fn container_security() -> SecurityContext {
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),
         run_as_non_root: Some(true),
-        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            add: None,
+        }),
         ..SecurityContext::default()
     }
 }
 
 fn default_resources() -> ResourceRequirements {
     let quantities = |pairs: &[(&str, &str)]| {
-        Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), Quantity((*value).to_owned()))).collect())
+        Some(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Quantity((*value).to_owned())))
+                .collect(),
+        )
     };
     ResourceRequirements {
         requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
@@ -247,10 +271,14 @@ fn resources(given: &Resources) -> ResourceRequirements {
 }
 
 fn quantities(given: &Quantities) -> BTreeMap<String, Quantity> {
-    [("cpu", &given.cpu), ("memory", &given.memory), ("ephemeral-storage", &given.ephemeral_storage)]
-        .into_iter()
-        .filter_map(|(name, amount)| Some((name.to_owned(), Quantity(amount.as_ref()?.to_string()))))
-        .collect()
+    [
+        ("cpu", &given.cpu),
+        ("memory", &given.memory),
+        ("ephemeral-storage", &given.ephemeral_storage),
+    ]
+    .into_iter()
+    .filter_map(|(name, amount)| Some((name.to_owned(), Quantity(amount.as_ref()?.to_string()))))
+    .collect()
 }
 
 fn tolerations(settings: &PodSettings) -> Option<Vec<Toleration>> {
@@ -268,6 +296,9 @@ fn tolerations(settings: &PodSettings) -> Option<Vec<Toleration>> {
 }
 
 fn pull_secrets(settings: &PodSettings) -> Option<Vec<LocalObjectReference>> {
-    let convert = |secret: &ottla_crds::pod::ImagePullSecret| LocalObjectReference { name: secret.name.clone() };
-    (!settings.image_pull_secrets.is_empty()).then(|| settings.image_pull_secrets.iter().map(convert).collect())
+    let convert = |secret: &ottla_crds::pod::ImagePullSecret| LocalObjectReference {
+        name: secret.name.clone(),
+    };
+    (!settings.image_pull_secrets.is_empty())
+        .then(|| settings.image_pull_secrets.iter().map(convert).collect())
 }

@@ -25,7 +25,10 @@ impl Desired {
     /// What the pods do in the run with this number.
     #[must_use]
     pub fn workload(&self, run: u32) -> Workload {
-        Workload::Produce(ProducerConfig { run, ..self.config.clone() })
+        Workload::Produce(ProducerConfig {
+            run,
+            ..self.config.clone()
+        })
     }
 
     /// Parts a bounded run is shared out in; 0 for an endless one, which never ends by itself.
@@ -58,7 +61,11 @@ pub fn parse(spec: &KafkaProducerSpec) -> Result<Desired, String> {
     let PartitionerType::JavaDefault = spec.partitioner.type_;
     let config = ProducerConfig {
         run: 0,
-        shares: if shared { count("replicas", replicas)?.max(1) } else { 1 },
+        shares: if shared {
+            count("replicas", replicas)?.max(1)
+        } else {
+            1
+        },
         stop: stop.map(stop_after).transpose()?,
         records_per_second,
         value_bytes: positive("records.valueBytes", spec.records.value_bytes)?,
@@ -88,21 +95,30 @@ pub fn parse(spec: &KafkaProducerSpec) -> Result<Desired, String> {
 
 fn stop_after(stop: &ProducerStop) -> Result<config::ProducerStop, String> {
     Ok(config::ProducerStop {
-        records: stop.records.map(|n| positive("stopAfter.records", n)).transpose()?,
+        records: stop
+            .records
+            .map(|n| positive("stopAfter.records", n))
+            .transpose()?,
         duration_ms: optional_millis("stopAfter.duration", stop.duration.as_deref())?,
     })
 }
 
 fn keys(keys: &Keys) -> Result<config::Keys, String> {
     let cardinality = || {
-        let given = keys.cardinality.ok_or("records.keys.cardinality is needed for this type of keys")?;
+        let given = keys
+            .cardinality
+            .ok_or("records.keys.cardinality is needed for this type of keys")?;
         positive("records.keys.cardinality", given)
     };
     Ok(match keys.type_ {
         KeyType::None => config::Keys::None,
         KeyType::Fixed => config::Keys::Fixed,
-        KeyType::Sequential => config::Keys::Sequential { cardinality: cardinality()? },
-        KeyType::Random => config::Keys::Random { cardinality: cardinality()? },
+        KeyType::Sequential => config::Keys::Sequential {
+            cardinality: cardinality()?,
+        },
+        KeyType::Random => config::Keys::Random {
+            cardinality: cardinality()?,
+        },
     })
 }
 
@@ -117,7 +133,9 @@ const fn compression(given: Compression) -> config::Compression {
 }
 
 fn drill(given: Option<&Drill>) -> Result<config::Drill, String> {
-    let Some(drill) = given else { return Ok(config::Drill::default()) };
+    let Some(drill) = given else {
+        return Ok(config::Drill::default());
+    };
     Ok(config::Drill {
         duplicate: count("drill.duplicate", drill.duplicate.unwrap_or_default())?,
         drop: count("drill.drop", drill.drop.unwrap_or_default())?,
@@ -154,7 +172,9 @@ mod tests {
 
     fn spec(more: Value) -> KafkaProducerSpec {
         let mut spec = json!({"topicRef": {"name": "orders"}});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         from_value(spec).unwrap()
     }
 
@@ -165,8 +185,14 @@ mod tests {
     #[test]
     fn the_smallest_spec_is_one_endless_pod() {
         let desired = parse(&spec(json!({}))).unwrap();
-        assert_eq!((desired.replicas, desired.bounded, desired.suspend), (1, false, false));
-        assert_eq!((desired.config.value_bytes, desired.config.idempotence), (256, true));
+        assert_eq!(
+            (desired.replicas, desired.bounded, desired.suspend),
+            (1, false, false)
+        );
+        assert_eq!(
+            (desired.config.value_bytes, desired.config.idempotence),
+            (256, true)
+        );
         assert_eq!(desired.config.keys, config::Keys::None);
     }
 
@@ -179,11 +205,23 @@ mod tests {
             "delivery": {"linger": "5ms", "compression": "Zstd"},
             "drill": {"drop": 1}
         }));
-        let stop = config::ProducerStop { records: Some(100_000), duration_ms: Some(300_000) };
+        let stop = config::ProducerStop {
+            records: Some(100_000),
+            duration_ms: Some(300_000),
+        };
         assert_eq!((bounded.shares, bounded.stop), (3, Some(stop)));
         assert_eq!(bounded.keys, config::Keys::Sequential { cardinality: 1000 });
-        assert_eq!((bounded.linger_ms, bounded.compression), (Some(5), config::Compression::Zstd));
-        assert_eq!(bounded.drill, config::Drill { duplicate: 0, drop: 1 });
+        assert_eq!(
+            (bounded.linger_ms, bounded.compression),
+            (Some(5), config::Compression::Zstd)
+        );
+        assert_eq!(
+            bounded.drill,
+            config::Drill {
+                duplicate: 0,
+                drop: 1
+            }
+        );
     }
 
     #[test]
@@ -210,7 +248,9 @@ mod tests {
     #[test]
     fn the_run_number_reaches_the_pods() {
         let desired = parse(&spec(json!({}))).unwrap();
-        let Workload::Produce(config) = desired.workload(4) else { panic!("a producer produces") };
+        let Workload::Produce(config) = desired.workload(4) else {
+            panic!("a producer produces")
+        };
         assert_eq!((config.run, desired.shares()), (4, 0));
     }
 }

@@ -19,33 +19,56 @@ fn pod(uid: &str, state: PodState) -> PodFacts {
 }
 
 fn report(start: u64, sent: u64) -> ProducerReport {
-    let process = Process { pod: "whatever it says".to_owned(), start: Incarnation(start) };
-    ProducerReport { process, sent, ..ProducerReport::default() }
+    let process = Process {
+        pod: "whatever it says".to_owned(),
+        start: Incarnation(start),
+    };
+    ProducerReport {
+        process,
+        sent,
+        ..ProducerReport::default()
+    }
 }
 
 fn words(start: u64, sent: u64) -> Ending {
-    let summary = TerminationSummary { message: "done".to_owned(), report: Report::Producer(report(start, sent)) };
-    Ending { exit_code: 0, reason: "Completed".to_owned(), message: summary.to_message() }
+    let summary = TerminationSummary {
+        message: "done".to_owned(),
+        report: Report::Producer(report(start, sent)),
+    };
+    Ending {
+        exit_code: 0,
+        reason: "Completed".to_owned(),
+        message: summary.to_message(),
+    }
 }
 
 /// A pod whose process is the number in the cell.
 async fn serve(process: Arc<AtomicU64>) -> Gatherer<ProducerReport> {
-    let answer = |State(process): State<Arc<AtomicU64>>| async move { Json(report(process.load(Ordering::Relaxed), 1)) };
+    let answer = |State(process): State<Arc<AtomicU64>>| async move {
+        Json(report(process.load(Ordering::Relaxed), 1))
+    };
     let router = Router::new().route("/report", get(answer)).with_state(process);
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, router).await });
     Gatherer::on_port(port)
 }
 
 fn short(said: &[Said<ProducerReport>]) -> Vec<(u64, u64, bool)> {
-    said.iter().map(|s| (s.report.process.start.0, s.report.sent, s.ended)).collect()
+    said.iter()
+        .map(|s| (s.report.process.start.0, s.report.sent, s.ended))
+        .collect()
 }
 
 #[tokio::test]
 async fn the_last_word_of_a_gone_pod_is_kept() {
     let gatherer = serve(Arc::new(AtomicU64::new(7))).await;
-    assert_eq!(short(&gatherer.gather("object", &[pod("a", PodState::Running)]).await), [(7, 1, false)]);
+    assert_eq!(
+        short(&gatherer.gather("object", &[pod("a", PodState::Running)]).await),
+        [(7, 1, false)]
+    );
     assert_eq!(short(&gatherer.gather("object", &[]).await), [(7, 1, true)]);
     assert!(gatherer.gather("other", &[]).await.is_empty());
     gatherer.forget("object");
@@ -56,16 +79,28 @@ async fn the_last_word_of_a_gone_pod_is_kept() {
 async fn a_pod_that_does_not_answer_may_still_live() {
     let gatherer = serve(Arc::new(AtomicU64::new(7))).await;
     gatherer.gather("object", &[pod("a", PodState::Running)]).await;
-    let unreachable = PodFacts { ip: None, ..pod("a", PodState::Running) };
-    assert_eq!(short(&gatherer.gather("object", &[unreachable]).await), [(7, 1, false)]);
+    let unreachable = PodFacts {
+        ip: None,
+        ..pod("a", PodState::Running)
+    };
+    assert_eq!(
+        short(&gatherer.gather("object", &[unreachable]).await),
+        [(7, 1, false)]
+    );
 }
 
 #[tokio::test]
 async fn a_killed_process_ended_although_it_said_nothing() {
     let gatherer = serve(Arc::new(AtomicU64::new(7))).await;
     gatherer.gather("object", &[pod("a", PodState::Running)]).await;
-    let killed = Ending { exit_code: 137, reason: "Error".to_owned(), message: String::new() };
-    let said = gatherer.gather("object", &[pod("a", PodState::Ended(killed))]).await;
+    let killed = Ending {
+        exit_code: 137,
+        reason: "Error".to_owned(),
+        message: String::new(),
+    };
+    let said = gatherer
+        .gather("object", &[pod("a", PodState::Ended(killed))])
+        .await;
     assert_eq!(short(&said), [(7, 1, true)]);
 }
 
@@ -73,7 +108,9 @@ async fn a_killed_process_ended_although_it_said_nothing() {
 async fn last_words_replace_the_last_report() {
     let gatherer = serve(Arc::new(AtomicU64::new(7))).await;
     gatherer.gather("object", &[pod("a", PodState::Running)]).await;
-    let said = gatherer.gather("object", &[pod("a", PodState::Ended(words(7, 5)))]).await;
+    let said = gatherer
+        .gather("object", &[pod("a", PodState::Ended(words(7, 5)))])
+        .await;
     assert_eq!(short(&said), [(7, 5, true)]);
 }
 
@@ -83,17 +120,47 @@ async fn a_restart_in_place_is_another_process() {
     let gatherer = serve(process.clone()).await;
     gatherer.gather("object", &[pod("a", PodState::Running)]).await;
     process.store(8, Ordering::Relaxed);
-    let restarted = PodFacts { previous: Some(words(7, 5)), ..pod("a", PodState::Running) };
-    assert_eq!(short(&gatherer.gather("object", &[restarted]).await), [(7, 5, true), (8, 1, false)]);
+    let restarted = PodFacts {
+        previous: Some(words(7, 5)),
+        ..pod("a", PodState::Running)
+    };
+    assert_eq!(
+        short(&gatherer.gather("object", &[restarted]).await),
+        [(7, 5, true), (8, 1, false)]
+    );
 }
 
 #[test]
 fn what_last_words_lack_is_taken_from_the_last_report() {
-    let stream = SentStream { partition: 0, last_sequence: 9 };
-    let whole = SentIncarnation { id: Incarnation(1), streams: vec![stream], ..SentIncarnation::default() };
-    let earlier = ProducerReport { incarnations: vec![whole.clone()], ..report(7, 1) };
-    let bare = SentIncarnation { closed: true, streams: vec![], ..whole.clone() };
-    let mut last = ProducerReport { incarnations: vec![bare], truncated: true, ..report(7, 5) };
+    let stream = SentStream {
+        partition: 0,
+        last_sequence: 9,
+    };
+    let whole = SentIncarnation {
+        id: Incarnation(1),
+        streams: vec![stream],
+        ..SentIncarnation::default()
+    };
+    let earlier = ProducerReport {
+        incarnations: vec![whole.clone()],
+        ..report(7, 1)
+    };
+    let bare = SentIncarnation {
+        closed: true,
+        streams: vec![],
+        ..whole.clone()
+    };
+    let mut last = ProducerReport {
+        incarnations: vec![bare],
+        truncated: true,
+        ..report(7, 5)
+    };
     last.complete_from(&earlier);
-    assert_eq!(last.incarnations, [SentIncarnation { closed: true, ..whole }]);
+    assert_eq!(
+        last.incarnations,
+        [SentIncarnation {
+            closed: true,
+            ..whole
+        }]
+    );
 }

@@ -20,7 +20,10 @@ fn workload(role: Role) -> Workload {
         config: r#"{"topic":"my-topic"}"#.to_owned(),
         credentials: Some(Credentials {
             username: Username::Literal("user1".to_owned()),
-            password: SecretKey { secret: "kafka-user-passwords".to_owned(), key: "system-user-password".to_owned() },
+            password: SecretKey {
+                secret: "kafka-user-passwords".to_owned(),
+                key: "system-user-password".to_owned(),
+            },
         }),
         settings: PodSettings::default(),
     }
@@ -40,12 +43,19 @@ fn assert_restricted(pod: &PodSpec) {
     let pod_security = pod.security_context.as_ref().unwrap();
     assert_eq!(pod_security.run_as_non_root, Some(true));
     assert_ne!(pod_security.run_as_user, Some(0));
-    assert_eq!(pod_security.seccomp_profile.as_ref().unwrap().type_, "RuntimeDefault");
+    assert_eq!(
+        pod_security.seccomp_profile.as_ref().unwrap().type_,
+        "RuntimeDefault"
+    );
     assert_eq!(pod.automount_service_account_token, Some(false));
     assert_eq!(pod.enable_service_links, Some(false));
     assert!(pod.service_account_name.is_none());
     for volume in pod.volumes.iter().flatten() {
-        assert!(volume.projected.is_some() && volume.host_path.is_none(), "{}", volume.name);
+        assert!(
+            volume.projected.is_some() && volume.host_path.is_none(),
+            "{}",
+            volume.name
+        );
         let sources = volume.projected.as_ref().unwrap().sources.as_ref().unwrap();
         assert!(sources.iter().all(|s| s.service_account_token.is_none()));
     }
@@ -58,7 +68,16 @@ fn assert_restricted(pod: &PodSpec) {
         assert_eq!(capabilities.drop.as_deref(), Some(["ALL".to_owned()].as_slice()));
         assert!(capabilities.add.is_none());
         assert!(container.ports.iter().flatten().all(|p| p.host_port.is_none()));
-        assert!(container.resources.as_ref().unwrap().limits.as_ref().unwrap().contains_key("memory"));
+        assert!(
+            container
+                .resources
+                .as_ref()
+                .unwrap()
+                .limits
+                .as_ref()
+                .unwrap()
+                .contains_key("memory")
+        );
     }
 }
 
@@ -80,8 +99,14 @@ fn golden_job() {
 fn golden_deployment() {
     let mut workload = workload(Role::Consumer);
     workload.credentials = Some(Credentials {
-        username: Username::Secret(SecretKey { secret: "mine".to_owned(), key: "name".to_owned() }),
-        password: SecretKey { secret: "mine".to_owned(), key: "word".to_owned() },
+        username: Username::Secret(SecretKey {
+            secret: "mine".to_owned(),
+            key: "name".to_owned(),
+        }),
+        password: SecretKey {
+            secret: "mine".to_owned(),
+            key: "word".to_owned(),
+        },
     });
     let hash = workload.template_hash();
     assert_golden!(deployment(&workload, 3, &hash));
@@ -94,13 +119,22 @@ fn golden_config_map() {
 
 #[test]
 fn a_bounded_run_has_no_ttl_of_its_own() {
-    assert_eq!(job(&workload(Role::Producer)).spec.unwrap().ttl_seconds_after_finished, None);
+    assert_eq!(
+        job(&workload(Role::Producer))
+            .spec
+            .unwrap()
+            .ttl_seconds_after_finished,
+        None
+    );
 }
 
 #[test]
 fn suspension_leaves_the_pods_alone() {
     let running = workload(Role::Producer);
-    let suspended = Workload { suspended: true, ..running.clone() };
+    let suspended = Workload {
+        suspended: true,
+        ..running.clone()
+    };
     assert_eq!(running.template_hash(), suspended.template_hash());
     assert_eq!(job(&suspended).spec.unwrap().suspend, Some(true));
     assert_eq!(deployment(&suspended, 1, "h").spec.replicas, Some(0));
@@ -110,23 +144,52 @@ fn suspension_leaves_the_pods_alone() {
 fn what_pods_are_made_of_changes_the_hash() {
     let plain = workload(Role::Producer);
     let mut labelled = plain.clone();
-    labelled.settings.labels.insert("team".to_owned(), LabelValue("a".to_owned()));
-    let image = Workload { image: "ottla.dev/workload:next".to_owned(), ..plain.clone() };
-    let config = Workload { config: "{}".to_owned(), ..plain.clone() };
+    labelled
+        .settings
+        .labels
+        .insert("team".to_owned(), LabelValue("a".to_owned()));
+    let image = Workload {
+        image: "ottla.dev/workload:next".to_owned(),
+        ..plain.clone()
+    };
+    let config = Workload {
+        config: "{}".to_owned(),
+        ..plain.clone()
+    };
     let mut renamed = plain.clone();
     renamed.credentials.as_mut().unwrap().username = Username::Literal("user2".to_owned());
     for changed in [labelled, image, config, renamed] {
         assert_ne!(plain.template_hash(), changed.template_hash());
     }
-    assert_eq!(plain.template_hash(), Workload { replicas: 7, ..plain.clone() }.template_hash());
+    assert_eq!(
+        plain.template_hash(),
+        Workload {
+            replicas: 7,
+            ..plain.clone()
+        }
+        .template_hash()
+    );
 }
 
 #[test]
 fn a_user_cannot_take_over_the_operators_labels() {
     let mut workload = workload(Role::Producer);
-    workload.settings.labels.insert("ottla.dev/name".to_owned(), LabelValue("other".to_owned()));
-    workload.settings.labels.insert("app.kubernetes.io/name".to_owned(), LabelValue("other".to_owned()));
-    let labels = job(&workload).spec.unwrap().template.metadata.unwrap().labels.unwrap();
+    workload
+        .settings
+        .labels
+        .insert("ottla.dev/name".to_owned(), LabelValue("other".to_owned()));
+    workload.settings.labels.insert(
+        "app.kubernetes.io/name".to_owned(),
+        LabelValue("other".to_owned()),
+    );
+    let labels = job(&workload)
+        .spec
+        .unwrap()
+        .template
+        .metadata
+        .unwrap()
+        .labels
+        .unwrap();
     assert_eq!(labels["ottla.dev/name"], "quickstart");
     assert!(!labels.contains_key("app.kubernetes.io/name"));
 }

@@ -63,7 +63,10 @@ fn words(plan: &Plan) -> Vec<String> {
         Action::SuspendJob { suspend, .. } => format!("suspend={suspend}"),
         Action::ExpireJob { seconds, .. } => format!("ttl={seconds}"),
         Action::ApplyDeployment(d) => {
-            format!("deployment={}", d.metadata.annotations.as_ref().unwrap()["ottla.dev/run"])
+            format!(
+                "deployment={}",
+                d.metadata.annotations.as_ref().unwrap()["ottla.dev/run"]
+            )
         }
         Action::DeleteConfig { name } => format!("delete={name}"),
     };
@@ -92,7 +95,12 @@ fn bounded_runs(
     #[case] expected: &[&str],
 ) {
     let workload = workload(1);
-    let desired = Bounded { workload: ready.then_some(&workload), suspend, ttl_seconds, recorded };
+    let desired = Bounded {
+        workload: ready.then_some(&workload),
+        suspend,
+        ttl_seconds,
+        recorded,
+    };
     let plan = bounded(&desired, &found, CHILD);
     assert_eq!(words(&plan), expected);
     assert!(plan.refusals.is_empty());
@@ -101,24 +109,53 @@ fn bounded_runs(
 #[test]
 fn a_foreign_child_is_refused_and_left_alone() {
     let workload = workload(1);
-    let desired = Bounded { workload: Some(&workload), suspend: false, ttl_seconds: None, recorded: false };
+    let desired = Bounded {
+        workload: Some(&workload),
+        suspend: false,
+        ttl_seconds: None,
+        recorded: false,
+    };
     let plan = bounded(&desired, &Found::Foreign, CHILD);
-    assert_eq!(plan.refusals, [Refusal::NameTaken { kind: "Job", name: CHILD.to_owned() }]);
+    assert_eq!(
+        plan.refusals,
+        [Refusal::NameTaken {
+            kind: "Job",
+            name: CHILD.to_owned()
+        }]
+    );
     assert!(plan.actions.is_empty());
     let (plan, _) = endless(
-        &Endless { workload: Some(&at_run), recorded_run: 0, configs: &[] },
+        &Endless {
+            workload: Some(&at_run),
+            recorded_run: 0,
+            configs: &[],
+        },
         &Found::Foreign,
         CHILD,
     );
-    assert_eq!(plan.refusals, [Refusal::NameTaken { kind: "Deployment", name: CHILD.to_owned() }]);
+    assert_eq!(
+        plan.refusals,
+        [Refusal::NameTaken {
+            kind: "Deployment",
+            name: CHILD.to_owned()
+        }]
+    );
     assert!(plan.actions.is_empty());
 }
 
 #[test]
 fn an_applied_job_with_its_ttl_needs_nothing_more() {
     let workload = workload(1);
-    let desired = Bounded { workload: Some(&workload), suspend: false, ttl_seconds: Some(5), recorded: true };
-    let found = Found::Ours(JobFacts { ttl_seconds: Some(5), ..job(JobState::Complete) });
+    let desired = Bounded {
+        workload: Some(&workload),
+        suspend: false,
+        ttl_seconds: Some(5),
+        recorded: true,
+    };
+    let found = Found::Ours(JobFacts {
+        ttl_seconds: Some(5),
+        ..job(JobState::Complete)
+    });
     assert_eq!(bounded(&desired, &found, CHILD), Plan::default());
 }
 
@@ -126,30 +163,63 @@ fn an_applied_job_with_its_ttl_needs_nothing_more() {
 fn each_change_of_the_pods_is_a_run_of_its_own() {
     let hash = at_run(0).template_hash();
     let plan_for = |found: Found<DeploymentFacts>, recorded_run, configs: &[String]| {
-        let (plan, run) = endless(&Endless { workload: Some(&at_run), recorded_run, configs }, &found, CHILD);
+        let (plan, run) = endless(
+            &Endless {
+                workload: Some(&at_run),
+                recorded_run,
+                configs,
+            },
+            &found,
+            CHILD,
+        );
         (words(&plan), run)
     };
-    assert_eq!(plan_for(Found::Absent, 0, &[]), (vec!["config".into(), "deployment=1".into()], 1));
+    assert_eq!(
+        plan_for(Found::Absent, 0, &[]),
+        (vec!["config".into(), "deployment=1".into()], 1)
+    );
     assert_eq!(plan_for(Found::Ours(deployment(1, &hash)), 1, &[]), (vec![], 1));
     assert_eq!(
         plan_for(Found::Ours(deployment(1, "old")), 1, &[]),
         (vec!["config".into(), "deployment=2".into()], 2)
     );
     // Deleted behind our back: the number goes on from what status remembers.
-    assert_eq!(plan_for(Found::Absent, 4, &[]), (vec!["config".into(), "deployment=5".into()], 5));
+    assert_eq!(
+        plan_for(Found::Absent, 4, &[]),
+        (vec!["config".into(), "deployment=5".into()], 5)
+    );
     // Scaled by hand: corrected, and the same run.
-    let scaled = DeploymentFacts { replicas: 9, ..deployment(3, &hash) };
-    assert_eq!(plan_for(Found::Ours(scaled), 3, &[]), (vec!["config".into(), "deployment=3".into()], 3));
+    let scaled = DeploymentFacts {
+        replicas: 9,
+        ..deployment(3, &hash)
+    };
+    assert_eq!(
+        plan_for(Found::Ours(scaled), 3, &[]),
+        (vec!["config".into(), "deployment=3".into()], 3)
+    );
     // Old configurations go only when no pod reads them.
     let configs = ["old".to_owned(), "current".to_owned()];
-    assert_eq!(plan_for(Found::Ours(deployment(2, &hash)), 2, &configs), (vec!["delete=old".into()], 2));
-    let rolling = DeploymentFacts { settled: false, ..deployment(2, &hash) };
+    assert_eq!(
+        plan_for(Found::Ours(deployment(2, &hash)), 2, &configs),
+        (vec!["delete=old".into()], 2)
+    );
+    let rolling = DeploymentFacts {
+        settled: false,
+        ..deployment(2, &hash)
+    };
     assert_eq!(plan_for(Found::Ours(rolling), 2, &configs), (vec![], 2));
 }
 
 #[test]
 fn an_endless_workload_that_waits_is_left_as_it_is() {
-    let waiting = Endless { workload: None, recorded_run: 2, configs: &[] };
-    assert_eq!(endless(&waiting, &Found::Ours(deployment(2, "old")), CHILD), (Plan::default(), 2));
+    let waiting = Endless {
+        workload: None,
+        recorded_run: 2,
+        configs: &[],
+    };
+    assert_eq!(
+        endless(&waiting, &Found::Ours(deployment(2, "old")), CHILD),
+        (Plan::default(), 2)
+    );
     assert_eq!(endless(&waiting, &Found::Absent, CHILD), (Plan::default(), 2));
 }

@@ -16,7 +16,9 @@ impl Catalog for Objects {
     }
 
     fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<KafkaCluster>> {
-        self.clusters.get(&(namespace.to_owned(), name.to_owned())).cloned()
+        self.clusters
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .cloned()
     }
 }
 
@@ -62,12 +64,27 @@ struct Spec {
 
 impl Spec {
     fn by_topic(name: &str) -> Self {
-        Self { topic_ref: Some(TopicRef { name: name.to_owned() }), cluster_ref: None, topic_name: None, auth: None }
+        Self {
+            topic_ref: Some(TopicRef {
+                name: name.to_owned(),
+            }),
+            cluster_ref: None,
+            topic_name: None,
+            auth: None,
+        }
     }
 
     fn by_cluster() -> Self {
-        let cluster_ref = ClusterRef { name: "main".to_owned(), namespace: Some("kafka".to_owned()) };
-        Self { topic_ref: None, cluster_ref: Some(cluster_ref), topic_name: Some("Orders".to_owned()), auth: None }
+        let cluster_ref = ClusterRef {
+            name: "main".to_owned(),
+            namespace: Some("kafka".to_owned()),
+        };
+        Self {
+            topic_ref: None,
+            cluster_ref: Some(cluster_ref),
+            topic_name: Some("Orders".to_owned()),
+            auth: None,
+        }
     }
 
     fn with_auth(mut self) -> Self {
@@ -91,26 +108,67 @@ fn both_ways_lead_to_the_same_topic() {
     let objects = objects("All", "True", "True");
     let here = resolve(Spec::by_topic("orders").from("kafka"), &objects).unwrap();
     let there = resolve(Spec::by_cluster().with_auth().from("shop"), &objects).unwrap();
-    assert_eq!(here.key, TopicKey { cluster_id: "C1".to_owned(), topic: "Orders".to_owned() });
+    assert_eq!(
+        here.key,
+        TopicKey {
+            cluster_id: "C1".to_owned(),
+            topic: "Orders".to_owned()
+        }
+    );
     assert_eq!(here.key, there.key);
     assert_eq!(here.mechanism, Some(SaslMechanism::ScramSha512));
-    let words = SecretKey { secret: "words".to_owned(), key: "one".to_owned() };
-    let own = Credentials { username: Username::Literal("user1".to_owned()), password: words };
+    let words = SecretKey {
+        secret: "words".to_owned(),
+        key: "one".to_owned(),
+    };
+    let own = Credentials {
+        username: Username::Literal("user1".to_owned()),
+        password: words,
+    };
     assert_eq!(here.credentials, Some(own));
-    let mine = |key: &str| SecretKey { secret: "mine".to_owned(), key: key.to_owned() };
-    let given = Credentials { username: Username::Secret(mine("username")), password: mine("password") };
+    let mine = |key: &str| SecretKey {
+        secret: "mine".to_owned(),
+        key: key.to_owned(),
+    };
+    let given = Credentials {
+        username: Username::Secret(mine("username")),
+        password: mine("password"),
+    };
     assert_eq!(there.credentials, Some(given));
 }
 
 #[rstest::rstest]
-#[case::no_such_topic(Spec::by_topic("nope"), "kafka", objects("Same", "True", "True"), HoldReason::TopicNotFound)]
-#[case::topic_not_ready(Spec::by_topic("orders"), "kafka", objects("Same", "True", "False"), HoldReason::TopicNotReady)]
-#[case::cluster_not_ready(Spec::by_cluster(), "kafka", objects("Same", "False", "True"), HoldReason::ClusterNotReady)]
-#[case::elsewhere(Spec::by_cluster(), "shop", objects("All", "True", "True"), HoldReason::CredentialsRequired)]
+#[case::no_such_topic(
+    Spec::by_topic("nope"),
+    "kafka",
+    objects("Same", "True", "True"),
+    HoldReason::TopicNotFound
+)]
+#[case::topic_not_ready(
+    Spec::by_topic("orders"),
+    "kafka",
+    objects("Same", "True", "False"),
+    HoldReason::TopicNotReady
+)]
+#[case::cluster_not_ready(
+    Spec::by_cluster(),
+    "kafka",
+    objects("Same", "False", "True"),
+    HoldReason::ClusterNotReady
+)]
+#[case::elsewhere(
+    Spec::by_cluster(),
+    "shop",
+    objects("All", "True", "True"),
+    HoldReason::CredentialsRequired
+)]
 #[case::neither(Spec { topic_ref: None, ..Spec::by_topic("") }, "kafka", objects("All", "True", "True"), HoldReason::InvalidSpec)]
 #[case::both(Spec { topic_ref: Some(TopicRef { name: "orders".to_owned() }), ..Spec::by_cluster() }, "kafka", objects("All", "True", "True"), HoldReason::InvalidSpec)]
 fn holds(#[case] spec: Spec, #[case] namespace: &str, #[case] objects: Objects, #[case] reason: HoldReason) {
-    assert_eq!(resolve(spec.from(namespace), &objects).unwrap_err().reason, reason);
+    assert_eq!(
+        resolve(spec.from(namespace), &objects).unwrap_err().reason,
+        reason
+    );
 }
 
 #[test]
