@@ -79,6 +79,7 @@ pub fn up() -> Result<()> {
     let _lock = cache::lock()?;
     cache::discard_unfinished()?;
     host::engine::ensure()?;
+    cluster::start_stopped()?;
     let choice = choice::choose()?;
     ui::note(&format!("{}: {}", choice.path.word(), choice.why));
     choice::remember(&choice)?;

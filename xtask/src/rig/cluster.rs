@@ -74,9 +74,6 @@ pub fn ensure(path: Path) -> Result<()> {
             .text(image.as_deref().unwrap_or(""))
             .key()
     );
-    if matches!(state()?, State::Stopped) {
-        restart()?;
-    }
     match state()? {
         State::Running(marker) if marker == wanted && is_ours() => return namespaces(),
         State::Running(marker) if marker == wanted => ui::warn("the cluster does not answer; making it anew"),
@@ -108,7 +105,10 @@ fn create(config: &str, image: Option<&str>) -> Result<()> {
 }
 
 /// Starts a node container that was stopped, by a reboot for instance, and gives the cluster a minute to answer.
-fn restart() -> Result<()> {
+pub fn start_stopped() -> Result<()> {
+    if !matches!(state()?, State::Stopped) {
+        return Ok(());
+    }
     ui::step("start the cluster again", |step| {
         docker().args(["start", NODE]).run()?;
         let answered = ui::wait(step, "the API server", Duration::from_secs(60), || {
