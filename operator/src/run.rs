@@ -41,12 +41,12 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
     let mut tasks = JoinSet::new();
     let ready = Arc::new(AtomicBool::new(false));
     // The server outlives the controllers, so that a long farewell still answers its probes.
-    let served = Served {
+    let answers = Served {
         ctx: ctx.clone(),
         ready: ready.clone(),
     };
     let server_stop = CancellationToken::new();
-    let server = tokio::spawn(serve(ctx.config.http_address, served, server_stop.clone()));
+    let server = tokio::spawn(serve(ctx.config.http_address, answers, server_stop.clone()));
     watches(&ctx, &mut tasks);
     let controllers = controllers(&ctx, topics, memory, &ready, &stop);
     tokio::pin!(controllers);

@@ -177,7 +177,7 @@ pub fn triggers(ctx: &Arc<Context>) {
 }
 
 /// What others see of a cluster: whether it is there, and its Ready condition's status.
-fn ready_of(entry: Option<&Entry<KafkaCluster>>) -> Option<Option<&str>> {
+fn ready_of(entry: Option<&Entry<KafkaCluster>>) -> Option<&str> {
     let object = entry?.object()?;
-    Some(find(Clusters::conditions(object), READY).map(|ready| ready.status.as_str()))
+    Some(find(Clusters::conditions(object), READY).map_or("Unknown", |ready| ready.status.as_str()))
 }

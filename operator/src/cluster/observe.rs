@@ -49,7 +49,7 @@ pub async fn observe(
         },
     };
     let mut config = ConnectionConfig::new(desired.bootstrap.clone(), security);
-    config.client_id = "ottla-operator".to_owned();
+    "ottla-operator".clone_into(&mut config.client_id);
     let connection = ctx
         .connections
         .ensure(&key, &object.uid().unwrap_or_default(), config);

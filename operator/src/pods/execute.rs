@@ -120,6 +120,6 @@ where
 {
     object.meta_mut().managed_fields = None;
     let key = Key::of(&object);
-    store.observe(&key, Entry::Object(object.into()));
+    store.observe(&key, &Entry::Object(object.into()));
     key.name
 }

@@ -187,6 +187,6 @@ pub async fn live<K: Watched>(ctx: &Context, store: &Store<K>, object: &K) -> Re
 fn remember<K: Watched>(store: &Store<K>, key: &Key, mut object: K) -> Arc<K> {
     object.meta_mut().managed_fields = None;
     let object = Arc::new(object);
-    store.observe(key, Entry::Object(object.clone()));
+    store.observe(key, &Entry::Object(object.clone()));
     object
 }

@@ -36,7 +36,7 @@ pub struct Config {
     #[arg(long, env = "OTTLA_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
     pub http_address: SocketAddr,
 
-    /// How logs are written; RUST_LOG says which.
+    /// How logs are written; `RUST_LOG` says which.
     #[arg(long, env = "OTTLA_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 

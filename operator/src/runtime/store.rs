@@ -135,7 +135,7 @@ impl<K: Resource> Store<K> {
 
     /// Takes in an object as the API server has it, unless a newer state is known. An object without its uid is
     /// no answer of the API server and is ignored.
-    pub fn observe(&self, key: &Key, entry: Entry<K>) {
+    pub fn observe(&self, key: &Key, entry: &Entry<K>) {
         let old = {
             let mut objects = self.0.objects.write().unwrap_or_else(PoisonError::into_inner);
             if let Some(known) = objects.get(key)
@@ -146,7 +146,7 @@ impl<K: Resource> Store<K> {
             }
             objects.insert(key.clone(), entry.clone())
         };
-        self.tell(key, old.as_ref(), Some(&entry));
+        self.tell(key, old.as_ref(), Some(entry));
     }
 
     /// Takes in that an object is gone. A later incarnation of the same name stays.
@@ -252,10 +252,10 @@ mod tests {
     #[test]
     fn a_late_watch_event_never_hides_our_own_write() {
         let (store, key) = (Store::default(), Key::new("a", "b"));
-        store.observe(&key, object("1", 9));
-        store.observe(&key, object("1", 7));
+        store.observe(&key, &object("1", 9));
+        store.observe(&key, &object("1", 7));
         assert_eq!(version(&store), Some(9));
-        store.observe(&key, object("2", 8));
+        store.observe(&key, &object("2", 8));
         assert_eq!(version(&store), Some(8), "another incarnation is another object");
         store.forget(&key, Some("1"));
         assert_eq!(
@@ -276,7 +276,7 @@ mod tests {
             }
         }));
         for (namespace, name) in [("a", "x"), ("a", "y"), ("b", "z")] {
-            store.observe(&Key::new(namespace, name), object("1", 1));
+            store.observe(&Key::new(namespace, name), &object("1", 1));
         }
         store.retain(Some("a"), &HashSet::from([Key::new("a", "x")]));
         assert_eq!(*told.lock().unwrap(), ["a/y"]);

@@ -1,6 +1,8 @@
 //! Logs: JSON for machines, text for people. A level means: error, somebody must look; warn, something failed and is
 //! tried again; info, something was changed; debug, why.
 
+use std::io::IsTerminal;
+
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
@@ -19,7 +21,10 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
             .flatten_event(true)
             .with_current_span(false)
             .try_init(),
-        LogFormat::Text => builder.compact().try_init(),
+        LogFormat::Text => {
+            let colours = std::io::stdout().is_terminal();
+            builder.compact().with_ansi(colours).try_init()
+        }
     };
     started.map_err(|error| anyhow::anyhow!("could not start logging: {error}"))?;
     std::panic::set_hook(Box::new(|panic| {

@@ -72,7 +72,7 @@ pub async fn watch<K: Watched>(client: Client, scope: Scope, store: Store<K>, me
             Ok(watcher::Event::InitApply(object)) => {
                 let (key, entry) = read(object);
                 listed.insert(key.clone());
-                store.observe(&key, entry);
+                store.observe(&key, &entry);
             }
             Ok(watcher::Event::InitDone) => {
                 store.retain(scope.namespace.as_deref(), &listed);
@@ -84,7 +84,7 @@ pub async fn watch<K: Watched>(client: Client, scope: Scope, store: Store<K>, me
             }
             Ok(watcher::Event::Apply(object)) => {
                 let (key, entry) = read(object);
-                store.observe(&key, entry);
+                store.observe(&key, &entry);
             }
             Ok(watcher::Event::Delete(object)) => {
                 let (key, entry) = read(object);

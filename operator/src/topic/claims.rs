@@ -72,8 +72,8 @@ impl Index {
 mod tests {
     use super::*;
 
-    fn id(text: &str) -> Option<TopicId> {
-        Some(text.parse().unwrap())
+    fn id(text: &str) -> TopicId {
+        text.parse().unwrap()
     }
 
     fn claimant(name: &str, created: i64, recorded: Option<TopicId>) -> Claimant {
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_recorded_id_beats_age_and_age_beats_uid() {
-        let live = id("AAAAAAAAAAAAAAAAAAAAAQ");
+        let live = Some(id("AAAAAAAAAAAAAAAAAAAAAQ"));
         let name = |claimants: &[Claimant]| owner(claimants, live).map(|c| c.key.name.clone()).unwrap();
         assert_eq!(
             name(&[claimant("old", 1, None), claimant("young", 2, live)]),
@@ -95,7 +95,7 @@ mod tests {
         );
         assert_eq!(name(&[claimant("b", 2, None), claimant("z", 1, None)]), "z");
         assert_eq!(name(&[claimant("b", 1, None), claimant("a", 1, None)]), "a");
-        let stale = id("AAAAAAAAAAAAAAAAAAAAAg");
+        let stale = Some(id("AAAAAAAAAAAAAAAAAAAAAg"));
         assert_eq!(name(&[claimant("b", 1, None), claimant("a", 2, stale)]), "b");
     }
 

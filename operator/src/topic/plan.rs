@@ -297,7 +297,7 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
                 ),
             });
             plan.difference
-                .push(difference("partitions", wanted, Some(live.partitions)));
+                .push(difference("partitions", &wanted, Some(&live.partitions)));
         }
         _ => {}
     }
@@ -314,18 +314,18 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
         });
         plan.difference.push(difference(
             "replicationFactor",
-            wanted,
-            Some(live.replication_factor),
+            &wanted,
+            Some(&live.replication_factor),
         ));
     }
     plan
 }
 
-fn difference(key: &str, desired: impl ToString, live: Option<impl ToString>) -> Difference {
+fn difference(key: &str, desired: &impl ToString, live: Option<&impl ToString>) -> Difference {
     Difference {
         key: key.to_owned(),
         desired: desired.to_string(),
-        live: live.map(|live| live.to_string()),
+        live: live.map(ToString::to_string),
     }
 }
 
@@ -335,15 +335,15 @@ fn changes(desired: &Desired, live: &Live, recorded: &Recorded) -> Vec<Differenc
     if let Some(wanted) = desired.partitions
         && wanted != live.partitions
     {
-        all.push(difference("partitions", wanted, Some(live.partitions)));
+        all.push(difference("partitions", &wanted, Some(&live.partitions)));
     }
     if let Some(wanted) = desired.replication_factor
         && wanted != live.replication_factor
     {
         all.push(difference(
             "replicationFactor",
-            wanted,
-            Some(live.replication_factor),
+            &wanted,
+            Some(&live.replication_factor),
         ));
     }
     let (set, _) = config_changes(desired, live, recorded);
@@ -354,7 +354,7 @@ fn changes(desired: &Desired, live: &Live, recorded: &Recorded) -> Vec<Differenc
             .filter(|entry| entry.source == ConfigSource::Topic);
         all.push(difference(
             &key,
-            value,
+            &value,
             on_topic.and_then(|entry| entry.value.as_ref()),
         ));
     }

@@ -111,11 +111,10 @@ impl Outcome {
         let reason = reason_of(error);
         let again = match error.class() {
             Class::Retriable | Class::Ambiguous | Class::Decide => Action::Retry(Pace::FAST),
-            Class::SlowRetry => Action::Retry(Pace::SLOW),
             Class::Terminal if matches!(reason, Reason::InvalidConfig | Reason::InvalidSpec) => {
                 Action::AwaitChange
             }
-            Class::Terminal => Action::Retry(Pace::SLOW),
+            Class::SlowRetry | Class::Terminal => Action::Retry(Pace::SLOW),
         };
         Self {
             reason,

@@ -30,7 +30,7 @@ pub(super) enum End {
     /// With nothing to write down.
     Wait(Action),
     /// With something to write down, about the object in this state.
-    Outcome(Arc<KafkaTopic>, Outcome),
+    Outcome(Arc<KafkaTopic>, Box<Outcome>),
 }
 
 /// A Kafka that may be used.
@@ -44,7 +44,7 @@ pub(super) fn kafka(ctx: &Context, object: &KafkaTopic) -> Result<Kafka, End> {
     let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
     let held = |reason, message| {
         let outcome = Outcome::held(reason, message, Action::AwaitChange);
-        Err(End::Outcome(Arc::new(object.clone()), outcome))
+        Err(End::Outcome(Arc::new(object.clone()), Box::new(outcome)))
     };
     let Some(cluster) = ctx
         .stores
@@ -193,7 +193,7 @@ async fn carry_out(
     plan: Plan,
 ) -> End {
     if plan.claim == Claim::HandsOff {
-        return End::Outcome(object, Outcome::of(plan, Shape::Keep));
+        return End::Outcome(object, Box::new(Outcome::of(plan, Shape::Keep)));
     }
     let mut live = if let Sight::Present(live) = sight {
         Some(live.clone())
@@ -246,7 +246,7 @@ async fn carry_out(
             ..Outcome::refused_configs(&refused, shape)
         }
     };
-    End::Outcome(object, outcome)
+    End::Outcome(object, Box::new(outcome))
 }
 
 /// The spec was reconciled before: whatever is to be changed now was changed behind our back.
@@ -304,14 +304,15 @@ fn after_failure(
         // The announcement stays: whatever is found at the next look may be ours.
         poke(ctx, &object, error);
         let again = Outcome::failed(error, Shape::Keep).again;
-        return End::Outcome(object, Outcome::held(Reason::Creating, error.to_string(), again));
+        let outcome = Outcome::held(Reason::Creating, error.to_string(), again);
+        return End::Outcome(object, Box::new(outcome));
     }
     failed(ctx, object, error, shape)
 }
 
 fn failed(ctx: &Context, object: Arc<KafkaTopic>, error: &KafkaError, shape: Shape) -> End {
     poke(ctx, &object, error);
-    End::Outcome(object, Outcome::failed(error, shape))
+    End::Outcome(object, Box::new(Outcome::failed(error, shape)))
 }
 
 /// Has the cluster looked at when it may be gone.
