@@ -13,10 +13,10 @@ impl Intervals {
             return;
         }
         let mut first = first;
-        if let Some((&before, &before_end)) = self.0.range(..first).next_back() {
-            if before_end == first {
-                first = before;
-            }
+        if let Some((&before, &before_end)) = self.0.range(..first).next_back()
+            && before_end == first
+        {
+            first = before;
         }
         let end = self.0.remove(&end).unwrap_or(end);
         self.0.insert(first, end);

@@ -19,7 +19,7 @@ struct Labels {
     result: &'static str,
 }
 
-/// The metrics as text in OpenMetrics' format.
+/// The metrics as text in the `OpenMetrics` format.
 pub(crate) fn encode(report: &impl Figures) -> String {
     let mut registry = Registry::with_prefix("ottla_workload");
     report.register(&mut registry);

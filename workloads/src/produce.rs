@@ -210,7 +210,7 @@ impl<'a> Work<'a> {
             }
             let late = due.map(|due| u64::try_from(due.as_nanos()).unwrap_or(u64::MAX));
             self.send_one(late.map_or_else(now_ns, |late| self.started_ns.saturating_add(late)));
-            if self.tried % SENDS_PER_POLL == 0 {
+            if self.tried.is_multiple_of(SENDS_PER_POLL) {
                 self.poll(Duration::ZERO);
             }
         }
@@ -246,10 +246,10 @@ impl<'a> Work<'a> {
         );
         if let Err(error) = self.hand_over(partition, key, &value, Tag::Record(sequence)) {
             self.fail(partition, sequence, &error);
-        } else if treatment == Treatment::Duplicate {
-            if let Err(error) = self.hand_over(partition, key, &value, Tag::Copy) {
-                self.note(format!("cannot send a second copy: {error}"));
-            }
+        } else if treatment == Treatment::Duplicate
+            && let Err(error) = self.hand_over(partition, key, &value, Tag::Copy)
+        {
+            self.note(format!("cannot send a second copy: {error}"));
         }
     }
 

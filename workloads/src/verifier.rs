@@ -37,7 +37,7 @@ pub enum Judged {
 /// The verification of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    partition: i32,
+    number: i32,
     /// Offset of the next record.
     position: i64,
     /// Offset from which on every record was seen.
@@ -56,7 +56,7 @@ impl Partition {
     #[must_use]
     pub fn new(partition: i32, origin: i64) -> Self {
         Self {
-            partition,
+            number: partition,
             position: origin,
             origin,
             counters: Counters::default(),
@@ -65,6 +65,12 @@ impl Partition {
             approximate: false,
             last: 0,
         }
+    }
+
+    /// Number of the partition.
+    #[must_use]
+    pub fn number(&self) -> i32 {
+        self.number
     }
 
     /// Offset of the next record.
@@ -134,7 +140,7 @@ impl Partition {
                 );
             }
         }
-        if first_time && key.is_some_and(|key| java_default(key, prefix.partition_count) != self.partition) {
+        if first_time && key.is_some_and(|key| java_default(key, prefix.partition_count) != self.number) {
             self.counters.misrouted += 1;
             self.note(
                 EvidenceKind::Misrouted,
@@ -213,7 +219,7 @@ impl Partition {
             .count()
             < MAX_EVIDENCE_OF_A_KIND
         {
-            let partition = self.partition;
+            let partition = self.number;
             self.evidence.push(Evidence {
                 kind,
                 partition,
@@ -250,7 +256,7 @@ impl Partition {
     #[must_use]
     pub fn snapshot(&self, complete: bool) -> PartitionSnapshot {
         PartitionSnapshot {
-            partition: self.partition,
+            partition: self.number,
             position: self.position,
             origin: self.origin,
             counters: self.counters,

@@ -31,7 +31,7 @@ impl Barrier {
         }
     }
 
-    pub(super) fn holds(&self) -> bool {
+    pub(super) fn holds(self) -> bool {
         !self.lifted
     }
 

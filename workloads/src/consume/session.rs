@@ -33,6 +33,9 @@ pub(super) struct Owned {
     pub(super) complete: bool,
 }
 
+/// An offset, and the state that was committed with it.
+pub(super) type Commit = (i64, String);
+
 /// Everything about partitions that the callback and the loop share.
 #[derive(Debug)]
 pub(super) struct Ownership {
@@ -91,7 +94,7 @@ impl Session {
         &self,
         consumer: &BaseConsumer<Self>,
         partitions: impl IntoIterator<Item = i32>,
-    ) -> KafkaResult<Vec<(i32, Option<(i64, String)>)>> {
+    ) -> KafkaResult<Vec<(i32, Option<Commit>)>> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             list.add_partition(&self.topic, partition);
@@ -167,14 +170,14 @@ impl Session {
             state.barrier.lift();
         }
         for (verifier, committed) in taken {
-            let partition = verifier.snapshot(false).partition;
+            let partition = verifier.number();
             let position = verifier.position();
-            if let Some(mut element) = list.find_partition(&self.topic, partition) {
-                if let Err(error) = element.set_offset(Offset::Offset(position)) {
-                    state.fatal = Some(format!(
-                        "cannot start partition {partition} at {position}: {error}"
-                    ));
-                }
+            if let Some(mut element) = list.find_partition(&self.topic, partition)
+                && let Err(error) = element.set_offset(Offset::Offset(position))
+            {
+                state.fatal = Some(format!(
+                    "cannot start partition {partition} at {position}: {error}"
+                ));
             }
             let segment = Segment {
                 partition,
@@ -271,12 +274,11 @@ impl ConsumerContext for Session {
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(list) = rebalance {
-            if self.state().barrier.holds() {
-                if let Err(error) = consumer.pause(list) {
-                    warn!(%error, "Could not hold new partitions until the group is complete");
-                }
-            }
+        if let Rebalance::Assign(list) = rebalance
+            && self.state().barrier.holds()
+            && let Err(error) = consumer.pause(list)
+        {
+            warn!(%error, "Could not hold new partitions until the group is complete");
         }
     }
 

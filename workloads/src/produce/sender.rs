@@ -152,7 +152,7 @@ impl Sender {
             .client()
             .fetch_metadata(Some(&self.topic), METADATA_TIMEOUT)?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
-        if let Some(error) = topic.and_then(|topic| topic.error()) {
+        if let Some(error) = topic.and_then(rdkafka::metadata::MetadataTopic::error) {
             return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::from(error)));
         }
         Ok(topic.map_or(0, |topic| {

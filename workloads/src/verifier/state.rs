@@ -207,7 +207,7 @@ fn read(partition: i32, reader: &mut Reader<'_>) -> Option<Partition> {
     let fits = streams.len() <= MAX_STREAMS
         && streams.iter().map(Stream::intervals).sum::<usize>() <= MAX_INTERVALS + MAX_METADATA_BYTES;
     fits.then_some(Partition {
-        partition,
+        number: partition,
         position,
         origin,
         counters,
@@ -250,9 +250,9 @@ fn read_stream(run: RunId, reader: &mut Reader<'_>) -> Option<Stream> {
         next,
         holes,
         base,
-        skipped,
         joined_late,
         blurred,
+        skipped,
         closing,
     })
 }

@@ -1,0 +1,80 @@
+//! The same scenes against a real Kafka, where one is named by `OTTLA_TEST_BOOTSTRAP` and `OTTLA_TEST_SASL`.
+
+#[path = "support/scenes.rs"]
+mod scenes;
+mod support;
+
+use ottla_contract::config::Drill;
+use ottla_workloads::client;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rstest::rstest;
+
+use support::{PARTITIONS, Scene, kafka, unique};
+
+/// A topic that is deleted at the end.
+struct Topic {
+    scene: Scene,
+    admin: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Topic {
+    fn new(test: &str) -> Option<Self> {
+        let connection = kafka(test)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let admin: AdminClient<_> = client::connection(&connection).unwrap().create().unwrap();
+        let name = unique(test);
+        let topic = NewTopic::new(&name, PARTITIONS, TopicReplication::Fixed(1));
+        let results = runtime
+            .block_on(admin.create_topics(&[topic], &AdminOptions::new()))
+            .unwrap();
+        results.into_iter().for_each(|result| _ = result.unwrap());
+        Some(Self {
+            scene: Scene::new(connection, name),
+            admin,
+            runtime,
+        })
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        let deleted = self
+            .admin
+            .delete_topics(&[&self.scene.topic], &AdminOptions::new());
+        self.runtime.block_on(deleted).unwrap();
+    }
+}
+
+#[rstest]
+#[case::clean(scenes::clean)]
+#[case::interrupted_producer(scenes::interrupted_producer)]
+#[case::interrupted_consumer(scenes::interrupted_consumer)]
+#[case::empty(scenes::empty)]
+#[case::few(scenes::few)]
+fn scene(#[case] act: fn(&Scene)) {
+    if let Some(topic) = Topic::new("scene") {
+        act(&topic.scene);
+    }
+}
+
+#[rstest]
+#[case::drop(0, 1)]
+#[case::duplicate(5, 0)]
+#[case::both(1, 1)]
+fn drill(#[case] duplicate: u32, #[case] drop: u32) {
+    if let Some(topic) = Topic::new("drill") {
+        scenes::drill(&topic.scene, Drill { duplicate, drop });
+    }
+}
+
+#[test]
+fn early_group() {
+    if let Some(topic) = Topic::new("group") {
+        scenes::early_group(&topic.scene, 2);
+    }
+}

@@ -1,0 +1,223 @@
+//! Scenes of producers and consumers on one topic, against librdkafka's mock cluster or a real Kafka.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ottla_contract::config::{
+    Acks, Complete, Compression, Connection, Drill, ExpectedRun, Keys, Mechanism, ProducerStop, Security,
+    Start,
+};
+use ottla_contract::verdict::{Facts, ProducerFacts, Require, Verdict, judge};
+use ottla_contract::{ConsumerConfig, ConsumerReport, ProducerConfig, ProducerReport, RunId, Uid};
+use ottla_workloads::board::Board;
+use ottla_workloads::{consume, produce};
+
+pub const PARTITIONS: i32 = 3;
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// One topic of its own.
+pub struct Scene {
+    pub connection: Connection,
+    pub topic: String,
+    pub uid: Uid,
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A name nobody else has.
+pub fn unique(name: &str) -> String {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("ottla-test-{name}-{}-{number}", std::process::id())
+}
+
+pub fn producer(records: u64) -> ProducerConfig {
+    ProducerConfig {
+        run: 1,
+        shares: 1,
+        stop: Some(ProducerStop {
+            records: Some(records),
+            duration_ms: None,
+        }),
+        records_per_second: None,
+        value_bytes: 100,
+        keys: Keys::Sequential { cardinality: 50 },
+        acks: Acks::All,
+        idempotence: true,
+        compression: Compression::None,
+        linger_ms: Some(5),
+        timeout_ms: None,
+        drill: Drill::default(),
+    }
+}
+
+/// A running producer or consumer.
+pub struct Running<R> {
+    pub board: Arc<Board<R>>,
+    thread: JoinHandle<R>,
+}
+
+impl<R: Clone + std::fmt::Debug> Running<R> {
+    /// Waits until a report satisfies `condition`.
+    pub fn until(&self, what: &str, condition: impl Fn(&R) -> bool) -> R {
+        let since = Instant::now();
+        loop {
+            let report = self.board.report();
+            if condition(&report) {
+                return report;
+            }
+            assert!(since.elapsed() < LONGEST, "{what} did not happen: {report:#?}");
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    pub fn end(self) -> R {
+        let since = Instant::now();
+        while !self.thread.is_finished() {
+            assert!(
+                since.elapsed() < LONGEST,
+                "it did not end: {:#?}",
+                self.board.report()
+            );
+            thread::park_timeout(Duration::from_millis(10));
+        }
+        self.thread.join().unwrap()
+    }
+
+    pub fn stop(self) -> R {
+        self.board.stop();
+        self.end()
+    }
+}
+
+impl Scene {
+    pub fn new(connection: Connection, topic: String) -> Self {
+        let mut uid = [0; 16];
+        uid[..4].copy_from_slice(&std::process::id().to_be_bytes());
+        uid[4..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        Self {
+            connection,
+            topic,
+            uid: Uid(uid),
+        }
+    }
+
+    pub fn run(&self) -> RunId {
+        RunId {
+            uid: self.uid,
+            run: 1,
+        }
+    }
+
+    pub fn start_producer(&self, config: &ProducerConfig, index: u32) -> Running<ProducerReport> {
+        let report = produce::first_report(format!("producer-{index}"), self.run(), config, index);
+        let board = Arc::new(Board::new(report));
+        let assignment = produce::Assignment {
+            connection: self.connection.clone(),
+            topic: self.topic.clone(),
+            config: config.clone(),
+        };
+        let shared = Arc::clone(&board);
+        Running {
+            board,
+            thread: thread::spawn(move || produce::run(&assignment, &shared).unwrap()),
+        }
+    }
+
+    pub fn produce(&self, config: &ProducerConfig) -> ProducerReport {
+        self.start_producer(config, 0).end()
+    }
+
+    pub fn consumer(&self) -> ConsumerConfig {
+        ConsumerConfig {
+            group_id: format!("{}-group", self.topic),
+            members: 0,
+            start: Start::Earliest,
+            commit_interval_ms: 200,
+            processing_delay_us: 0,
+            complete: Some(Complete {
+                deadline_ms: Some(60_000),
+            }),
+            expected: Vec::new(),
+        }
+    }
+
+    pub fn start_consumer(&self, config: &ConsumerConfig, pod: &str) -> Running<ConsumerReport> {
+        let board = Arc::new(Board::new(consume::first_report(pod.to_owned())));
+        let assignment = consume::Assignment {
+            connection: self.connection.clone(),
+            topic: self.topic.clone(),
+            config: config.clone(),
+        };
+        let shared = Arc::clone(&board);
+        Running {
+            board,
+            thread: thread::spawn(move || consume::run(&assignment, &shared).unwrap()),
+        }
+    }
+
+    pub fn consume(&self) -> ConsumerReport {
+        self.start_consumer(&self.consumer(), "consumer").end()
+    }
+
+    /// The verdict on a bounded consumer, all of whose producers have ended.
+    pub fn judge(&self, producers: &[ProducerReport], consumers: &[ConsumerReport]) -> Verdict {
+        let producers: Vec<_> = producers
+            .iter()
+            .map(|report| ProducerFacts { report, gone: true })
+            .collect();
+        let expected: Vec<_> = producers
+            .iter()
+            .map(|p| ExpectedRun {
+                id: p.report.run,
+                shares: p.report.share.of,
+            })
+            .collect();
+        judge(&Facts {
+            producers: &producers,
+            expected: &expected,
+            consumers: &consumers.iter().collect::<Vec<_>>(),
+            bounded: true,
+            min_records: 0,
+            require: Require::default(),
+        })
+    }
+}
+
+/// The real Kafka that the environment names, or nothing, loudly.
+pub fn kafka(test: &str) -> Option<Connection> {
+    let (Ok(bootstrap), Ok(sasl)) = (
+        std::env::var("OTTLA_TEST_BOOTSTRAP"),
+        std::env::var("OTTLA_TEST_SASL"),
+    ) else {
+        eprintln!("SKIPPED {test}: OTTLA_TEST_BOOTSTRAP and OTTLA_TEST_SASL are not set");
+        return None;
+    };
+    let bootstrap_servers = bootstrap.split(',').map(str::to_owned).collect();
+    let security = match sasl.splitn(3, ':').collect::<Vec<_>>()[..] {
+        [mechanism, username, password] => Security::SaslPlaintext {
+            mechanism: match mechanism {
+                "Plain" => Mechanism::Plain,
+                "ScramSha256" => Mechanism::ScramSha256,
+                _ => Mechanism::ScramSha512,
+            },
+            username_file: file("username", username),
+            password_file: file("password", password),
+        },
+        _ => Security::Plaintext,
+    };
+    Some(Connection {
+        bootstrap_servers,
+        security,
+    })
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(unique(name));
+    std::fs::write(&path, text).unwrap();
+    path
+}
