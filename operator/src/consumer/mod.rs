@@ -102,6 +102,7 @@ impl Consumers {
                 work: &|_| desired.workload(&evidence.expected),
                 recorded,
                 recorded_run: 0,
+                memory: &self.memory,
             },
         )
         .await?;

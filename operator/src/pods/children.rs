@@ -71,6 +71,8 @@ pub struct JobFacts {
 /// An endless workload's Deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentFacts {
+    /// Uid.
+    pub uid: String,
     /// Name, which its replica sets' names begin with.
     pub name: String,
     /// Run number of its template.
@@ -195,6 +197,7 @@ pub fn deployment(found: Option<&Deployment>, owner_uid: &str) -> Found<Deployme
             && status.ready_replicas.unwrap_or_default() == replicas
     });
     Found::Ours(DeploymentFacts {
+        uid: deployment.metadata.uid.clone().unwrap_or_default(),
         name: deployment.metadata.name.clone().unwrap_or_default(),
         run: annotation(RUN_ANNOTATION)
             .and_then(|run| run.parse().ok())

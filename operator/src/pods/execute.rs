@@ -84,6 +84,13 @@ async fn one(
             .await?;
             Ok(("ApplyDeployment", remember(&ctx.stores.deployments, applied)))
         }
+        Action::PauseDeployment { name, uid } => {
+            let body = json!({ "metadata": { "uid": uid }, "spec": { "replicas": 0 } });
+            let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), namespace);
+            let (params, patch) = (PatchParams::default(), Patch::Merge(&body));
+            let patched = call("pause the Deployment", api.patch(&name, &params, &patch)).await?;
+            Ok(("PauseDeployment", remember(&ctx.stores.deployments, patched)))
+        }
         Action::DeleteConfig { name } => {
             let api: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), namespace);
             match call(

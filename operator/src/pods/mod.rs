@@ -22,6 +22,9 @@ pub mod target;
 pub mod template;
 pub mod triggers;
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use ottla_contract::report::{ConsumerReport, ProducerReport};
 
 use self::gather::Gatherer;
@@ -36,6 +39,8 @@ pub struct Memory {
     pub consumers: Gatherer<ConsumerReport>,
     /// When statuses were written.
     pub pacing: Pacing,
+    /// The run after which an object's old configurations were looked for, by uid.
+    swept: Mutex<HashMap<String, u32>>,
 }
 
 impl Memory {
@@ -44,5 +49,20 @@ impl Memory {
         self.producers.forget(uid);
         self.consumers.forget(uid);
         self.pacing.forget(uid);
+        self.swept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
+    }
+
+    fn swept(&self, uid: &str, run: u32) -> bool {
+        self.swept.lock().unwrap_or_else(PoisonError::into_inner).get(uid) == Some(&run)
+    }
+
+    fn sweep(&self, uid: &str, run: u32) {
+        self.swept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(uid.to_owned(), run);
     }
 }

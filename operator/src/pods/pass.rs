@@ -16,7 +16,7 @@ use super::plan::{self, Bounded, Endless, Plan, Refusal};
 use super::reason::Reason;
 use super::standing::{Situation, Standing, stand};
 use super::target::Target;
-use super::{connect, execute, observe};
+use super::{Memory, connect, execute, observe};
 use crate::runtime::{Action, Context, Error};
 
 /// How often the pods of a bounded run are asked.
@@ -50,6 +50,8 @@ pub struct Declared<'a> {
     pub recorded: bool,
     /// The last run number that status tells of.
     pub recorded_run: u32,
+    /// What is remembered between passes.
+    pub memory: &'a Memory,
 }
 
 /// The children after a pass.
@@ -140,15 +142,17 @@ async fn bounded(ctx: &Context, declared: &mut Declared<'_>) -> Result<Passed, E
 async fn endless(ctx: &Context, declared: &mut Declared<'_>) -> Result<Passed, Error> {
     let found = observe::endless(ctx, declared.role, &declared.owner).await?;
     check_credentials(ctx, declared, found.child == Found::Absent).await?;
-    // Old configurations can only be there after a change of the pods.
-    let configs = match found.child.ours() {
-        Some(deployment) if deployment.settled && deployment.run > 1 => {
-            observe::configs(ctx, declared.role, &declared.owner).await?
-        }
-        _ => vec![],
+    // Old configurations can only be there after a change of the pods, and are looked for once after each.
+    let swept = |d: &DeploymentFacts| declared.memory.swept(&declared.owner.uid, d.run);
+    let configs = match found.child.ours().filter(|d| d.settled && d.run > 1 && !swept(d)) {
+        Some(_) => observe::configs(ctx, declared.role, &declared.owner).await?,
+        None => vec![],
     };
     let (Plan { actions, refusals }, run) = plan_endless(ctx, declared, &found.child, &configs);
     execute::perform(ctx, declared.role, &declared.owner, actions).await?;
+    if found.child.ours().is_some_and(|d| d.settled) {
+        declared.memory.sweep(&declared.owner.uid, run);
+    }
     Ok(Passed {
         child: found
             .child
@@ -169,29 +173,25 @@ fn plan_endless(
     configs: &[String],
 ) -> (Plan, u32) {
     let child = names::child_name(declared.role, &declared.owner.name);
-    let recorded_run = declared.recorded_run;
+    let waiting = Endless {
+        workload: None,
+        suspend: declared.suspend,
+        recorded_run: declared.recorded_run,
+        configs,
+    };
     match &declared.target {
         Ok(target) => {
             let workload = |run| build(ctx, declared, target, run);
             plan::endless(
                 &Endless {
                     workload: Some(&workload),
-                    recorded_run,
-                    configs,
+                    ..waiting
                 },
                 found,
                 &child,
             )
         }
-        Err(_) => plan::endless(
-            &Endless {
-                workload: None,
-                recorded_run,
-                configs,
-            },
-            found,
-            &child,
-        ),
+        Err(_) => plan::endless(&waiting, found, &child),
     }
 }
 

@@ -36,6 +36,13 @@ pub enum Action {
     },
     /// Starts or changes an endless workload.
     ApplyDeployment(Box<Deployment>),
+    /// Takes the pods of an endless workload away, and leaves all else as it is.
+    PauseDeployment {
+        /// Name of the Deployment.
+        name: String,
+        /// Uid of the Deployment this was decided for.
+        uid: String,
+    },
     /// Removes a configuration no pod reads any more.
     DeleteConfig {
         /// Name of the `ConfigMap`.
@@ -122,6 +129,8 @@ fn existing_job(desired: &Bounded<'_>, job: &JobFacts, child: &str) -> Option<Ac
 pub struct Endless<'a> {
     /// What the pods of the run with that number are to be; none while something is waited for.
     pub workload: Option<&'a (dyn Fn(u32) -> Workload + Sync)>,
+    /// No pods for now; obeyed even while something is waited for.
+    pub suspend: bool,
     /// The last run number that status tells of, 0 for none: a run number is never used twice.
     pub recorded_run: u32,
     /// Configurations of ours that exist.
@@ -145,6 +154,7 @@ pub fn endless(desired: &Endless<'_>, found: &Found<DeploymentFacts>, child: &st
         .workload
         .filter(|_| !deployment.is_some_and(|d| d.deleting))
     else {
+        plan.actions.extend(pause(desired, deployment, child));
         return (plan, current);
     };
     // The hash leaves the run number out, or each run would be the cause of the next.
@@ -171,6 +181,14 @@ pub fn endless(desired: &Endless<'_>, found: &Found<DeploymentFacts>, child: &st
             .extend(stale.map(|name| Action::DeleteConfig { name: name.clone() }));
     }
     (plan, run)
+}
+
+fn pause(desired: &Endless<'_>, deployment: Option<&DeploymentFacts>, child: &str) -> Option<Action> {
+    let running = deployment.filter(|d| desired.suspend && !d.deleting && d.replicas != 0)?;
+    Some(Action::PauseDeployment {
+        name: child.to_owned(),
+        uid: running.uid.clone(),
+    })
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ impl Producers {
                     .run
                     .and_then(|run| u32::try_from(run).ok())
                     .unwrap_or_default(),
+                memory: &self.memory,
             },
         )
         .await?;

@@ -70,6 +70,7 @@ fn only_pods_of_the_child_count() {
     ));
 
     let deployment = DeploymentFacts {
+        uid: String::new(),
         name: "p-producer".to_owned(),
         run: 1,
         template_hash: String::new(),

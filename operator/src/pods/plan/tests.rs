@@ -45,6 +45,7 @@ fn job(state: JobState) -> JobFacts {
 
 fn deployment(run: u32, hash: &str) -> DeploymentFacts {
     DeploymentFacts {
+        uid: "uid".to_owned(),
         name: CHILD.to_owned(),
         run,
         template_hash: hash.to_owned(),
@@ -68,6 +69,7 @@ fn words(plan: &Plan) -> Vec<String> {
                 d.metadata.annotations.as_ref().unwrap()["ottla.dev/run"]
             )
         }
+        Action::PauseDeployment { .. } => "pause".to_owned(),
         Action::DeleteConfig { name } => format!("delete={name}"),
     };
     plan.actions.iter().map(word).collect()
@@ -127,6 +129,7 @@ fn a_foreign_child_is_refused_and_left_alone() {
     let (plan, _) = endless(
         &Endless {
             workload: Some(&at_run),
+            suspend: false,
             recorded_run: 0,
             configs: &[],
         },
@@ -166,6 +169,7 @@ fn each_change_of_the_pods_is_a_run_of_its_own() {
         let (plan, run) = endless(
             &Endless {
                 workload: Some(&at_run),
+                suspend: false,
                 recorded_run,
                 configs,
             },
@@ -214,6 +218,7 @@ fn each_change_of_the_pods_is_a_run_of_its_own() {
 fn an_endless_workload_that_waits_is_left_as_it_is() {
     let waiting = Endless {
         workload: None,
+        suspend: false,
         recorded_run: 2,
         configs: &[],
     };
@@ -222,4 +227,24 @@ fn an_endless_workload_that_waits_is_left_as_it_is() {
         (Plan::default(), 2)
     );
     assert_eq!(endless(&waiting, &Found::Absent, CHILD), (Plan::default(), 2));
+}
+
+#[test]
+fn suspend_is_obeyed_even_while_something_is_waited_for() {
+    let waiting = Endless {
+        workload: None,
+        suspend: true,
+        recorded_run: 2,
+        configs: &[],
+    };
+    let (plan, run) = endless(&waiting, &Found::Ours(deployment(2, "old")), CHILD);
+    assert_eq!((words(&plan), run), (vec!["pause".to_owned()], 2));
+    let paused = DeploymentFacts {
+        replicas: 0,
+        ..deployment(2, "old")
+    };
+    assert_eq!(
+        endless(&waiting, &Found::Ours(paused), CHILD),
+        (Plan::default(), 2)
+    );
 }
