@@ -53,7 +53,7 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
     tokio::pin!(server);
 
     tokio::select! {
-        () = &mut controllers => {}
+        () = &mut controllers => anyhow::ensure!(stop.is_cancelled(), "a controller ended by itself"),
         Some(ended) = tasks.join_next() => {
             ended.context("a watch ended")?;
             anyhow::bail!("a watch ended by itself");
@@ -71,10 +71,11 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
 
 /// Registers what triggers what.
 fn triggers(ctx: &Arc<Context>, topics: &Arc<Topics>, memory: &Arc<Memory>) {
-    trigger_on_change::<Clusters>(ctx, &ctx.stores.clusters, &ctx.queues.clusters);
-    trigger_on_change::<Topics>(ctx, &ctx.stores.topics, &ctx.queues.topics);
+    // What is remembered of objects changes before their passes start.
     cluster::triggers(ctx);
     topic::triggers(ctx, topics);
+    trigger_on_change::<Clusters>(ctx, &ctx.stores.clusters, &ctx.queues.clusters);
+    trigger_on_change::<Topics>(ctx, &ctx.stores.topics, &ctx.queues.topics);
     trigger_on_change::<Producers>(ctx, &ctx.stores.producers, &ctx.queues.producers);
     trigger_on_change::<Consumers>(ctx, &ctx.stores.consumers, &ctx.queues.consumers);
     pods::triggers::register(ctx);

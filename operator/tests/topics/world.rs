@@ -1,0 +1,203 @@
+//! Two worlds side by side, Kubernetes and Kafka, and an operator between them that can be restarted at any point.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_crds::{KafkaCluster, KafkaTopic};
+use ottla_kafka::fake::{FakeKafka, FakeTopic};
+use ottla_kafka::types::TopicName;
+use ottla_operator::cluster::{self, Clusters};
+use ottla_operator::connections::Connections;
+use ottla_operator::runtime::config::Config;
+use ottla_operator::runtime::metrics::Metrics;
+use ottla_operator::runtime::store::{Broken, Entry, Store};
+use ottla_operator::runtime::watch::Watched;
+use ottla_operator::runtime::{Action, Context, Key, Reconciler};
+use ottla_operator::topic::{self, Topics};
+use serde_json::{Value, json};
+
+use crate::api::Api;
+
+pub(crate) const TOPICS: &str = "kafkatopics";
+pub(crate) const CLUSTERS: &str = "kafkaclusters";
+
+pub(crate) struct World {
+    pub(crate) api: Api,
+    pub(crate) kafka: Arc<FakeKafka>,
+    pub(crate) ctx: Arc<Context>,
+    pub(crate) topics: Arc<Topics>,
+}
+
+impl World {
+    /// A Kafka, and a KafkaCluster that names it.
+    pub(crate) fn new() -> Self {
+        let world = Self::on(Api::default(), Arc::new(FakeKafka::with_brokers(3)));
+        world.cluster(json!({"bootstrapServers": ["kafka:9092"]}));
+        world
+    }
+
+    fn on(api: Api, kafka: Arc<FakeKafka>) -> Self {
+        let to = kafka.clone();
+        let connections = Connections::new(Box::new(move |_| to.clone()));
+        let ctx = Arc::new(Context::new(
+            api.client(),
+            Config::default(),
+            connections,
+            Arc::new(Metrics::default()),
+        ));
+        let topics = Arc::new(Topics::default());
+        cluster::triggers(&ctx);
+        topic::triggers(&ctx, &topics);
+        Self {
+            api,
+            kafka,
+            ctx,
+            topics,
+        }
+    }
+
+    /// A new operator in the same worlds: what it remembered is lost.
+    pub(crate) fn restarted(&self) -> Self {
+        Self::on(self.api.clone(), self.kafka.clone())
+    }
+
+    pub(crate) fn cluster(&self, spec: Value) {
+        self.api
+            .put(CLUSTERS, object("KafkaCluster", "kafka", "kafka", spec));
+    }
+
+    pub(crate) fn topic(&self, name: &str, spec: Value) {
+        self.topic_in("kafka", name, spec);
+    }
+
+    pub(crate) fn topic_in(&self, namespace: &str, name: &str, mut spec: Value) {
+        spec["clusterRef"] = json!({"name": "kafka", "namespace": "kafka"});
+        self.api.put(TOPICS, object("KafkaTopic", namespace, name, spec));
+    }
+
+    /// The watches catch up.
+    pub(crate) fn sync(&self) {
+        fill::<KafkaCluster>(&self.api, CLUSTERS, &self.ctx.stores.clusters);
+        fill::<KafkaTopic>(&self.api, TOPICS, &self.ctx.stores.topics);
+    }
+
+    /// One pass over every object. Errors are a crash's: the next pass comes.
+    pub(crate) async fn pass(&self) -> Vec<Action> {
+        self.sync();
+        let mut actions = vec![];
+        for cluster in self.ctx.stores.clusters.objects() {
+            actions.extend(Clusters.reconcile(&self.ctx, cluster).await);
+        }
+        let mut keys: Vec<Key> = self
+            .ctx
+            .stores
+            .topics
+            .objects()
+            .iter()
+            .map(|topic| Key::of(&**topic))
+            .collect();
+        keys.sort();
+        for key in keys {
+            self.sync();
+            if let Some(object) = self.ctx.stores.topics.object(&key) {
+                actions.extend(self.topics.reconcile(&self.ctx, object).await);
+            }
+        }
+        self.sync();
+        actions
+    }
+
+    /// Passes until nothing moves in either world.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..12 {
+            let before = (self.api.writes().len(), self.kafka.topics());
+            self.pass().await;
+            if before == (self.api.writes().len(), self.kafka.topics()) {
+                return;
+            }
+        }
+        panic!("does not come to rest: {:?}", self.api.writes());
+    }
+
+    /// Ready's status and reason of a KafkaTopic.
+    pub(crate) fn ready(&self, name: &str) -> (String, String) {
+        ready_of(&self.api.get(TOPICS, name).expect("the object is there"))
+    }
+
+    /// Ready's message of a KafkaTopic.
+    pub(crate) fn message(&self, name: &str) -> String {
+        let object = self.api.get(TOPICS, name).expect("the object is there");
+        let conditions = object["status"]["conditions"].as_array().unwrap();
+        conditions.iter().find(|c| c["type"] == "Ready").unwrap()["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    pub(crate) fn live(&self, name: &str) -> Option<FakeTopic> {
+        self.kafka.topics().remove(&name_of(name))
+    }
+
+    /// Both worlds, but for what legitimately differs between two runs: versions and times.
+    pub(crate) fn picture(&self) -> (BTreeMap<TopicName, FakeTopic>, Vec<Value>) {
+        let objects = self.api.list(TOPICS).into_iter().map(|object| {
+            json!([
+                object["metadata"]["name"],
+                object["metadata"]["finalizers"],
+                object["metadata"]["deletionTimestamp"],
+                object["status"]["topicId"],
+                object["status"]["managedConfig"],
+                object["status"]["partitions"],
+                ready_of(&object)
+            ])
+        });
+        (self.kafka.topics(), objects.collect())
+    }
+}
+
+pub(crate) fn name_of(text: &str) -> TopicName {
+    text.parse().unwrap()
+}
+
+pub(crate) fn ready_of(object: &Value) -> (String, String) {
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let ready = conditions
+        .iter()
+        .find(|condition| condition["type"] == "Ready")
+        .cloned()
+        .unwrap_or_default();
+    let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
+    (text("status"), text("reason"))
+}
+
+fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "ottla.dev/v1alpha1", "kind": kind,
+        "metadata": {"name": name, "namespace": namespace}, "spec": spec
+    })
+}
+
+fn fill<K: Watched>(api: &Api, plural: &str, store: &Store<K>) {
+    let mut listed = std::collections::HashSet::new();
+    for object in api.list(plural) {
+        let metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta =
+            serde_json::from_value(object["metadata"].clone()).unwrap();
+        let key = Key::new(
+            metadata.namespace.clone().unwrap(),
+            metadata.name.clone().unwrap(),
+        );
+        let entry = match serde_json::from_value::<K>(object) {
+            Ok(object) => Entry::Object(Arc::new(object)),
+            Err(error) => Entry::Broken(Arc::new(Broken {
+                metadata,
+                error: error.to_string(),
+            })),
+        };
+        store.observe(&key, &entry);
+        listed.insert(key);
+    }
+    store.retain(None, &listed);
+}
