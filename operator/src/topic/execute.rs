@@ -65,8 +65,13 @@ async fn alter(
         "alter the topic's configuration",
     ) {
         Ok(()) => return Ok(Done::Full),
-        Err(error) if set.len() + unset.len() > 1 && error.class() == Class::Terminal => {}
-        Err(error) => return Err(error),
+        Err(error) if error.class() != Class::Terminal => return Err(error),
+        // One key stands for itself.
+        Err(error) if set.len() + unset.len() == 1 => {
+            let key = set.keys().chain(unset).next().cloned().unwrap_or_default();
+            return Ok(Done::Partly(BTreeMap::from([(key, error)])));
+        }
+        Err(_) => {}
     }
     let sets = set.iter().map(|(key, value)| (key, Some(value)));
     let unsets = unset.iter().map(|key| (key, None));
