@@ -25,17 +25,16 @@ pub fn standing(before: Option<&str>, standing: &Standing) -> Vec<Note> {
     }
 }
 
-/// The event of a changed verdict. What cannot be told yet is none, nor is an endless consumer's return to Pass.
+/// The event of a verdict: of a violation when it is found, of a pass when the run is over. What cannot be told yet is
+/// none, nor is an endless consumer's return to Pass.
 #[must_use]
 pub fn verdict(before: Option<&str>, reason: VerdictReason, message: &str, over: bool) -> Vec<Note> {
     let word = reason.as_str();
-    if before == Some(word) {
-        return vec![];
-    }
     match reason.verified() {
+        // A run ends once, often after its verdict.
         Verified::True if over => vec![Note::normal(word, "Verify", message)],
-        Verified::False => vec![Note::warning(word, "Verify", message)],
-        Verified::True | Verified::Unknown => vec![],
+        Verified::False if before != Some(word) => vec![Note::warning(word, "Verify", message)],
+        Verified::True | Verified::False | Verified::Unknown => vec![],
     }
 }
 
@@ -55,6 +54,6 @@ mod tests {
         );
         assert!(verdict(Some("Lost"), VerdictReason::Lost, "2 lost", false).is_empty());
         assert!(verdict(Some("Pending"), VerdictReason::Pass, "", false).is_empty());
-        assert_eq!(verdict(Some("Pending"), VerdictReason::Pass, "", true).len(), 1);
+        assert_eq!(verdict(Some("Pass"), VerdictReason::Pass, "", true).len(), 1);
     }
 }
