@@ -58,8 +58,8 @@ pub async fn run(client: Client, config: Config, stop: CancellationToken) -> any
             ended.context("a watch ended")?;
             anyhow::bail!("a watch ended by itself");
         }
-        served = &mut server => {
-            served.context("the http server ended")?.context("the http server failed")?;
+        ended = &mut server => {
+            ended.context("the http server ended")?.context("the http server failed")?;
             anyhow::bail!("the http server ended by itself");
         }
     }
@@ -78,7 +78,7 @@ fn triggers(ctx: &Arc<Context>, topics: &Arc<Topics>, memory: &Arc<Memory>) {
     trigger_on_change::<Topics>(ctx, &ctx.stores.topics, &ctx.queues.topics);
     trigger_on_change::<Producers>(ctx, &ctx.stores.producers, &ctx.queues.producers);
     trigger_on_change::<Consumers>(ctx, &ctx.stores.consumers, &ctx.queues.consumers);
-    pods::triggers::register(ctx);
+    pods::triggers::register(ctx, memory);
     producer::triggers(ctx, memory);
     consumer::triggers(ctx, memory);
 }

@@ -121,9 +121,9 @@ async fn patch_job(
     Ok(remember(&ctx.stores.jobs, patched))
 }
 
-fn remember<K: Watched>(store: &Store<K>, mut object: K) -> String
+fn remember<K>(store: &Store<K>, mut object: K) -> String
 where
-    K: Resource<DynamicType = ()>,
+    K: Watched + Resource<DynamicType = ()>,
 {
     object.meta_mut().managed_fields = None;
     let key = Key::of(&object);

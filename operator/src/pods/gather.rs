@@ -144,6 +144,19 @@ impl<R: Reported> Gatherer<R> {
             .unwrap_or_default()
     }
 
+    /// Takes in the last words of one pod as soon as they are known: it may be gone before the next pass.
+    pub fn hear(&self, object_uid: &str, pod: &PodFacts) {
+        let words: Vec<Said<R>> = endings(pod)
+            .filter_map(|ending| last_words(pod, ending))
+            .collect();
+        if words.is_empty() {
+            return;
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.entry(object_uid.to_owned()).or_default();
+        words.into_iter().for_each(|said| take_in(known, pod, said));
+    }
+
     /// Asks every pod that runs for its report, reads the last words of those that ended, and tells what all
     /// processes of the object ever said.
     pub async fn gather(&self, object_uid: &str, pods: &[PodFacts]) -> Vec<Said<R>> {
@@ -158,17 +171,9 @@ impl<R: Reported> Gatherer<R> {
         while let Some(answer) = answers.next().await {
             live.extend(answer);
         }
-        let ended = pods
+        let last_words = pods
             .iter()
-            .flat_map(|pod| endings(pod).map(move |ending| (pod, ending)));
-        let last_words = ended.filter_map(|(pod, ending)| {
-            let report = last_words::<R>(pod, ending)?;
-            Some(Said {
-                pod_uid: pod.uid.clone(),
-                report,
-                ended: true,
-            })
-        });
+            .flat_map(|pod| endings(pod).filter_map(|ending| last_words(pod, ending)));
         self.remember(object_uid, pods, last_words.chain(live).collect())
     }
 
@@ -180,19 +185,10 @@ impl<R: Reported> Gatherer<R> {
             .filter(|said| !said.ended)
             .map(|said| (said.pod_uid.clone(), said.report.process().start))
             .collect();
-        for mut said in news {
-            // The pod's name is Kubernetes' word, not the report's: no pod speaks for another.
-            let Some(pod) = pods.iter().find(|pod| pod.uid == said.pod_uid) else {
-                continue;
-            };
-            let process = Process {
-                pod: pod.name.clone(),
-                start: said.report.process().start,
-            };
-            if let Some(earlier) = known.get(&process) {
-                said.report.complete_from(&earlier.report);
+        for said in news {
+            if let Some(pod) = pods.iter().find(|pod| pod.uid == said.pod_uid) {
+                take_in(known, pod, said);
             }
-            known.insert(process, said);
         }
         for (process, said) in known.iter_mut() {
             let running = pods
@@ -236,7 +232,7 @@ fn endings(pod: &PodFacts) -> impl Iterator<Item = &Ending> {
     pod.previous.iter().chain(now)
 }
 
-fn last_words<R: Reported>(pod: &PodFacts, ending: &Ending) -> Option<R> {
+fn last_words<R: Reported>(pod: &PodFacts, ending: &Ending) -> Option<Said<R>> {
     if ending.message.is_empty() {
         return None;
     }
@@ -246,10 +242,25 @@ fn last_words<R: Reported>(pod: &PodFacts, ending: &Ending) -> Option<R> {
                 pod = pod.name,
                 error = chain(error),
                 "Pod left words that cannot be read"
-            )
+            );
         })
         .ok()?;
-    R::of_summary(summary.report)
+    let report = R::of_summary(summary.report)?;
+    Some(Said {
+        pod_uid: pod.uid.clone(),
+        report,
+        ended: true,
+    })
+}
+
+/// The pod's name is Kubernetes' word, not the report's: no pod speaks for another.
+fn take_in<R: Reported>(known: &mut BTreeMap<Process, Said<R>>, pod: &PodFacts, mut said: Said<R>) {
+    said.report.set_pod(&pod.name);
+    let process = said.report.process().clone();
+    if let Some(earlier) = known.get(&process) {
+        said.report.complete_from(&earlier.report);
+    }
+    known.insert(process, said);
 }
 
 #[cfg(test)]

@@ -40,16 +40,14 @@ pub async fn bounded(
 ) -> Result<Children<JobFacts>, Error> {
     let key = Key::new(&owner.namespace, names::child_name(role, &owner.name));
     let store = &ctx.stores.jobs;
-    let job = match store.object(&key) {
-        Some(job) => Some(job),
+    let mut job = store.object(&key);
+    if job.is_none() {
         // The store knows labelled Jobs only, and may lag: whether a run was started is asked where it is known.
-        None => {
-            let api: Api<Job> = Api::namespaced(ctx.client.clone(), &key.namespace);
-            call("read the Job", api.get_opt(&key.name))
-                .await?
-                .map(Into::into)
-        }
-    };
+        let api: Api<Job> = Api::namespaced(ctx.client.clone(), &key.namespace);
+        job = call("read the Job", api.get_opt(&key.name))
+            .await?
+            .map(Into::into);
+    }
     let child = children::job(job.as_deref(), &owner.uid);
     let known = match child.ours() {
         // Last words are read once: what the store has may be older than the Job's end.
@@ -67,15 +65,13 @@ pub async fn bounded(
 /// When the API server does not answer.
 pub async fn endless(ctx: &Context, role: Role, owner: &Owner) -> Result<Children<DeploymentFacts>, Error> {
     let key = Key::new(&owner.namespace, names::child_name(role, &owner.name));
-    let deployment = match ctx.stores.deployments.object(&key) {
-        Some(deployment) => Some(deployment),
-        None => {
-            let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &key.namespace);
-            call("read the Deployment", api.get_opt(&key.name))
-                .await?
-                .map(Into::into)
-        }
-    };
+    let mut deployment = ctx.stores.deployments.object(&key);
+    if deployment.is_none() {
+        let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &key.namespace);
+        deployment = call("read the Deployment", api.get_opt(&key.name))
+            .await?
+            .map(Into::into);
+    }
     let child = children::deployment(deployment.as_deref(), &owner.uid);
     let pods = pods(&ctx.stores.pods.objects(), role, owner, None, child.ours());
     Ok(Children { child, pods })

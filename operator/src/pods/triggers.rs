@@ -4,26 +4,29 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
 use ottla_crds::KafkaTopic;
 
 use super::names::Role;
 use super::observe::{owner_of, owner_of_pod};
+use super::{Memory, children};
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::store::{Entry, Store};
 use crate::runtime::watch::Watched;
 use crate::runtime::{Context, Key};
 
 /// Registers what triggers KafkaProducers and KafkaConsumers alike.
-pub fn register(ctx: &Arc<Context>) {
+pub fn register(ctx: &Arc<Context>, memory: &Arc<Memory>) {
     child_changes(ctx, &ctx.stores.jobs);
     child_changes(ctx, &ctx.stores.deployments);
-    let weak = Arc::downgrade(ctx);
+    let (weak, memory) = (Arc::downgrade(ctx), memory.clone());
     ctx.stores.pods.listen(Box::new(move |_, old, new| {
         let (Some(ctx), Some(pod)) = (weak.upgrade(), new.or(old).and_then(Entry::object)) else {
             return;
         };
         if let Some((role, key)) = owner_of_pod(&ctx, pod) {
+            hear(&ctx, &memory, role, &key, pod);
             wake(&ctx, role, key);
         }
     }));
@@ -34,6 +37,41 @@ pub fn register(ctx: &Arc<Context>) {
             wake_users(&ctx, key);
         }
     }));
+}
+
+/// Last words are kept at once: a pod of a Deployment is gone moments after it ended.
+fn hear(ctx: &Context, memory: &Memory, role: Role, key: &Key, pod: &Pod) {
+    let facts = children::pod(pod);
+    match role {
+        Role::Producer => {
+            let Some(producer) = ctx.stores.producers.object(key) else {
+                return;
+            };
+            if producer
+                .status
+                .as_ref()
+                .is_none_or(|status| status.completion_time.is_none())
+            {
+                memory
+                    .producers
+                    .hear(producer.metadata.uid.as_deref().unwrap_or_default(), &facts);
+            }
+        }
+        Role::Consumer => {
+            let Some(consumer) = ctx.stores.consumers.object(key) else {
+                return;
+            };
+            if consumer
+                .status
+                .as_ref()
+                .is_none_or(|status| status.completion_time.is_none())
+            {
+                memory
+                    .consumers
+                    .hear(consumer.metadata.uid.as_deref().unwrap_or_default(), &facts);
+            }
+        }
+    }
 }
 
 fn child_changes<K: Watched>(ctx: &Arc<Context>, store: &Store<K>) {

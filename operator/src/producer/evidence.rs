@@ -28,6 +28,7 @@ pub struct Known {
 
 /// Everything known, oldest first. `running` are the names of the pods that run; `over` says that none will again.
 #[must_use]
+#[expect(clippy::implicit_hasher, reason = "one caller, with the standard hasher")]
 pub fn known(
     status: &KafkaProducerStatus,
     said: &[Said<ProducerReport>],

@@ -164,3 +164,11 @@ fn what_last_words_lack_is_taken_from_the_last_report() {
         }]
     );
 }
+
+#[tokio::test]
+async fn words_heard_between_passes_outlive_their_pod() {
+    let gatherer = serve(Arc::new(AtomicU64::new(7))).await;
+    gatherer.gather("object", &[pod("a", PodState::Running)]).await;
+    gatherer.hear("object", &pod("a", PodState::Ended(words(7, 5))));
+    assert_eq!(short(&gatherer.gather("object", &[]).await), [(7, 5, true)]);
+}
