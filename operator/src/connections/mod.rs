@@ -15,9 +15,14 @@ use ottla_kafka::admin::Admin;
 use ottla_kafka::client::KafkaAdmin;
 use ottla_kafka::config::ConnectionConfig;
 use ottla_kafka::types::ClusterId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::runtime::Key;
 use crate::runtime::metrics::Metrics;
+
+/// How many passes may wait for one cluster at once: fewer than there are passes of a kind, so that one cluster that does
+/// not answer cannot hold up the others.
+const SLOTS: usize = 32;
 
 /// Makes a client out of a configuration.
 pub type Connect = Box<dyn Fn(ConnectionConfig) -> Arc<dyn Admin> + Send + Sync>;
@@ -40,6 +45,7 @@ pub struct Connection {
     admin: Arc<dyn Admin>,
     standing: RwLock<Standing>,
     proven: RwLock<Option<ClusterId>>,
+    slots: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Connection {
@@ -55,6 +61,12 @@ impl Connection {
     #[must_use]
     pub fn admin(&self) -> &Arc<dyn Admin> {
         &self.admin
+    }
+
+    /// A place among those who wait for this cluster; none when it is crowded.
+    #[must_use]
+    pub fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().try_acquire_owned().ok()
     }
 
     /// Whether the cluster may be used.
@@ -154,6 +166,7 @@ impl Connections {
             config,
             standing: RwLock::new(Standing::Unproven),
             proven: RwLock::default(),
+            slots: Arc::new(Semaphore::new(SLOTS)),
         });
         entries.insert(cluster.clone(), entry.clone());
         entry

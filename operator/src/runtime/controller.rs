@@ -27,7 +27,7 @@ use super::telemetry::panic_text;
 use super::watch::Watched;
 
 /// How many objects of one kind are reconciled at once.
-const CONCURRENCY: usize = 32;
+const CONCURRENCY: usize = 64;
 /// Longest turn of a loop without anything to do.
 const IDLE: Duration = Duration::from_secs(10);
 /// How long passes that run may go on after the order to stop.

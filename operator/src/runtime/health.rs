@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A loop that has not turned for this long is dead.
-const DEAD_AFTER: Duration = Duration::from_secs(90);
+const DEAD_AFTER: Duration = Duration::from_secs(150);
 
 /// When each loop last turned.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use super::execute::perform;
 use super::plan;
 use super::reason::Reason;
 use super::status::{self, Outcome};
-use super::upkeep::Kafka;
+use super::upkeep::{CROWDED, Kafka};
 use super::{Topics, at_home, conclude};
 use crate::cluster::cluster_key;
 use crate::runtime::apply;
@@ -30,6 +30,8 @@ enum End {
     Delete(Kafka, TopicId),
     /// Not yet.
     Hold(Outcome),
+    /// In a moment: too many wait for this cluster already.
+    Crowded,
 }
 
 pub(super) async fn reconcile(
@@ -49,6 +51,7 @@ pub(super) async fn reconcile(
     }
     let note = match decide(topics, ctx, &object) {
         End::Hold(outcome) => return conclude(ctx, &object, &outcome).await,
+        End::Crowded => return Ok(Action::After(CROWDED)),
         End::Release(note) => note,
         End::Delete(kafka, id) => match perform(&*kafka.admin, &plan::Action::Delete(id)).await {
             Ok(_) => {
@@ -110,11 +113,9 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     };
     let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
     // A Secret that goes first must not hold its namespace: a connection that worked is used to its end.
-    let Some((admin, id)) = ctx
-        .connections
-        .get(&named)
-        .and_then(|connection| connection.once_usable())
-    else {
+    let connection = ctx.connections.get(&named);
+    let usable = connection.and_then(|connection| Some((connection.once_usable()?, connection.slot())));
+    let Some(((admin, id), slot)) = usable else {
         if ctx.stores.clusters.get(&named).is_none() {
             return kept("its KafkaCluster is gone");
         }
@@ -137,5 +138,15 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     {
         return kept("another object claims it");
     }
-    End::Delete(Kafka { admin, id }, recorded)
+    match slot {
+        Some(slot) => End::Delete(
+            Kafka {
+                admin,
+                id,
+                _slot: slot,
+            },
+            recorded,
+        ),
+        None => End::Crowded,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt;
 use ottla_crds::topic::DeletionPolicy;
@@ -9,6 +10,7 @@ use ottla_crds::{ACCEPT_TOPIC_ID, KafkaTopic};
 use ottla_kafka::admin::{Admin, NewTopic};
 use ottla_kafka::error::{Class, KafkaError};
 use ottla_kafka::types::ClusterId;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
 use super::claimants::{may_refer, other_owner};
@@ -25,6 +27,9 @@ use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Action, Context, Error, Key};
 
+/// How soon to ask again for a place at a crowded cluster.
+pub(super) const CROWDED: Duration = Duration::from_millis(150);
+
 /// How a pass ends.
 pub(super) enum End {
     /// With nothing to write down.
@@ -37,6 +42,8 @@ pub(super) enum End {
 pub(super) struct Kafka {
     pub(super) admin: Arc<dyn Admin>,
     pub(super) id: ClusterId,
+    /// A place among those who wait for it.
+    pub(super) _slot: OwnedSemaphorePermit,
 }
 
 /// Finds the Kafka of an object, or says why there is none at present.
@@ -56,8 +63,15 @@ pub(super) fn kafka(ctx: &Context, object: &KafkaTopic) -> Result<Kafka, End> {
         return held(Reason::ClusterNotFound, message);
     };
     let connection = ctx.connections.get(&named);
-    if let Some((admin, id)) = connection.as_ref().and_then(|connection| connection.usable()) {
-        return Ok(Kafka { admin, id });
+    if let Some(connection) = &connection
+        && let Some((admin, id)) = connection.usable()
+    {
+        let slot = connection.slot().ok_or(End::Wait(Action::After(CROWDED)))?;
+        return Ok(Kafka {
+            admin,
+            id,
+            _slot: slot,
+        });
     }
     let ready = cluster
         .status
@@ -235,7 +249,7 @@ async fn carry_out(
         .await;
     // What Kafka left open about a created topic is seen at the next look.
     let Some(live) = live else {
-        return End::Wait(Action::After(std::time::Duration::from_secs(1)));
+        return End::Wait(Action::After(Duration::from_secs(1)));
     };
     let shape = Shape::of(&kafka.id, &live, managed(desired, recorded, &live));
     let outcome = if refused.is_empty() {

@@ -43,31 +43,28 @@ impl Api {
     pub(crate) fn put(&self, plural: &str, mut object: Value) {
         let mut state = self.state();
         let path = path(plural, &object["metadata"]);
-        let metadata = match state.objects.get(&path) {
-            Some(old) => {
-                let mut metadata = old["metadata"].clone();
-                if old["spec"] != object["spec"] {
-                    metadata["generation"] = json!(metadata["generation"].as_i64().unwrap() + 1);
-                }
-                metadata["annotations"] = object["metadata"]["annotations"].clone();
-                if object["status"].is_null() {
-                    object["status"] = old["status"].clone();
-                }
-                metadata
+        let metadata = if let Some(old) = state.objects.get(&path) {
+            let mut metadata = old["metadata"].clone();
+            if old["spec"] != object["spec"] {
+                metadata["generation"] = json!(metadata["generation"].as_i64().unwrap() + 1);
             }
-            None => {
-                let mut metadata = object["metadata"].clone();
-                let number = state.versions + 1;
-                metadata["uid"] = json!(format!("uid-{number}"));
-                metadata["generation"] = json!(1);
-                // Seconds differ in the order of creation.
-                metadata["creationTimestamp"] = json!(format!(
-                    "2026-01-01T00:{:02}:{:02}Z",
-                    number / 60 % 60,
-                    number % 60
-                ));
-                metadata
+            metadata["annotations"] = object["metadata"]["annotations"].clone();
+            if object["status"].is_null() {
+                object["status"] = old["status"].clone();
             }
+            metadata
+        } else {
+            let mut metadata = object["metadata"].clone();
+            let number = state.versions + 1;
+            metadata["uid"] = json!(format!("uid-{number}"));
+            metadata["generation"] = json!(1);
+            // Seconds differ in the order of creation.
+            metadata["creationTimestamp"] = json!(format!(
+                "2026-01-01T00:{:02}:{:02}Z",
+                number / 60 % 60,
+                number % 60
+            ));
+            metadata
         };
         object["metadata"] = metadata;
         state.store(path, object);

@@ -13,13 +13,13 @@ fn steps() -> Vec<fn(&World)> {
             world.topic(
                 "orders",
                 json!({"partitions": 2, "config": {"segment.ms": 5}, "deletionPolicy": "Delete"}),
-            )
+            );
         },
         |world| {
             world.topic(
                 "strict",
                 json!({"partitions": 2, "adoptionPolicy": "Never", "config": {"flush.ms": 5}}),
-            )
+            );
         },
         |world| {
             world.topic("orders", json!({"partitions": 4, "config": {"flush.ms": 6, "retention.ms": 7}, "deletionPolicy": "Delete"}));
@@ -28,7 +28,7 @@ fn steps() -> Vec<fn(&World)> {
             world.topic(
                 "strict",
                 json!({"adoptionPolicy": "Never", "deletionPolicy": "Delete"}),
-            )
+            );
         },
         |world| world.api.delete(TOPICS, "orders"),
     ]

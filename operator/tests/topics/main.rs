@@ -1,5 +1,12 @@
 //! KafkaTopics and KafkaClusters against a fake Kubernetes and a fake Kafka: what both hold in the end, whatever fails
 //! on the way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends by panicking"
+)]
+#![allow(clippy::needless_pass_by_value, reason = "scenes are written as literals")]
 
 mod api;
 mod bad_input;
