@@ -123,6 +123,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with json! literals")]
     fn spec(more: Value) -> KafkaConsumerSpec {
         let mut spec = json!({"topicRef": {"name": "orders"}, "groupId": "g"});
         spec.as_object_mut()

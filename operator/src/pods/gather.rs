@@ -154,7 +154,9 @@ impl<R: Reported> Gatherer<R> {
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let known = seen.entry(object_uid.to_owned()).or_default();
-        words.into_iter().for_each(|said| take_in(known, pod, said));
+        for said in words {
+            take_in(known, pod, said);
+        }
     }
 
     /// Asks every pod that runs for its report, reads the last words of those that ended, and tells what all

@@ -170,6 +170,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with json! literals")]
     fn spec(more: Value) -> KafkaProducerSpec {
         let mut spec = json!({"topicRef": {"name": "orders"}});
         spec.as_object_mut()
