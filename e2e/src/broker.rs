@@ -17,7 +17,7 @@ static TOOLS: Semaphore = Semaphore::const_new(1);
 const POD: [&str; 3] = ["kafka", "kafka-controller-0", "kafka"];
 
 /// A small, quickly started JVM; the broker's own options (its JAAS file among them) must not leak into a tool.
-const PREAMBLE: &str = "set -e; umask 077; f=$(mktemp /tmp/e2e.XXXXXX); trap 'rm -f $f' EXIT; \
+const PREAMBLE: &str = "set -e -o pipefail; umask 077; f=$(mktemp /tmp/e2e.XXXXXX); trap 'rm -f $f' EXIT; \
     read -r n; while [ \"$n\" -gt 0 ]; do IFS= read -r line; echo \"$line\" >>$f; n=$((n-1)); done; \
     export PATH=$PATH:/opt/bitnami/kafka/bin KAFKA_OPTS= JMX_PORT= KAFKA_HEAP_OPTS=-Xmx128m \
     KAFKA_JVM_PERFORMANCE_OPTS='-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' KAFKA_GC_LOG_OPTS= LOG_DIR=/tmp; ";

@@ -2,9 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ottla_contract::config::{Connection, Security};
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tracing::{debug, info, warn};
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +24,7 @@ pub enum ClientError {
     },
     /// librdkafka refuses the configuration.
     #[error("cannot create the Kafka client")]
-    Create(#[source] rdkafka::error::KafkaError),
+    Create(#[source] KafkaError),
 }
 
 /// The part of librdkafka's configuration that says how to reach Kafka.
@@ -64,4 +68,40 @@ fn secret(path: &Path) -> Result<String, ClientError> {
         source,
     })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// What librdkafka says of its connections. Its log alone names the address that failed and why.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints(Mutex<Option<String>>);
+
+impl Complaints {
+    /// Passes a line of librdkafka's log on, and keeps it when it tells of a failed connection.
+    pub(crate) fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        match level {
+            RDKafkaLogLevel::Debug => debug!(facility, line, "Kafka client"),
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => info!(facility, line, "Kafka client"),
+            _ => warn!(facility, line, "Kafka client"),
+        }
+        if matches!(facility, "FAIL" | "ERROR") {
+            // The line begins with the thread's name.
+            let text = line.split_once("]: ").map_or(line, |(_, text)| text);
+            self.keep(text.to_owned());
+        }
+    }
+
+    /// Keeps an error, unless it only says that there are others.
+    pub(crate) fn error(&self, error: &KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.keep(format!("{error}: {reason}"));
+        }
+    }
+
+    fn keep(&self, text: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    /// The newest complaint, once.
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }

@@ -14,7 +14,7 @@ use ottla_contract::report::{ConsumerState, Process, StreamSnapshot};
 use ottla_contract::{ConsumerReport, Incarnation};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use tracing::{info, warn};
 
@@ -206,6 +206,8 @@ impl<'a> Work<'a> {
                     pause(Duration::from_micros(delay));
                 }
             }
+            // The log said more of it already.
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) => {}
             Some(Err(error)) => note(&mut consumer.context().state(), &error),
         }
     }
@@ -268,6 +270,7 @@ impl<'a> Work<'a> {
                 self.report.partition_count = u32::try_from(count).unwrap_or(u32::MAX);
                 if count > 0 {
                     self.counted = Some(Instant::now());
+                    self.report.last_error = None;
                 } else {
                     self.report.last_error = Some(format!("topic {topic} has no partitions"));
                 }
@@ -384,9 +387,11 @@ impl<'a> Work<'a> {
         self.committed = Instant::now();
         let owned: Vec<i32> = self.state().owned.keys().copied().collect();
         let result = self.consumer.context().commit(&self.consumer, &owned);
-        if let Err(error) = &result {
-            // A rebalance under way refuses commits; the callback commits what goes.
-            note(&mut self.state(), error);
+        match &result {
+            Ok(()) => {}
+            // The callback commits what goes, the next commit what stays.
+            Err(error) if is_rebalance(error) => tracing::debug!(%error, "A rebalance refused a commit"),
+            Err(error) => note(&mut self.state(), error),
         }
         result.is_ok()
     }
@@ -394,6 +399,9 @@ impl<'a> Work<'a> {
     fn publish(&mut self) {
         self.published = Instant::now();
         self.board.beat();
+        if let Some(complaint) = self.consumer.context().complaints.take() {
+            self.state().last_error = Some(complaint);
+        }
         let mut shown = self.report.clone();
         {
             let state = self.consumer.context().state();
@@ -411,9 +419,9 @@ impl<'a> Work<'a> {
             shown
                 .segments
                 .extend(open.filter(|segment| segment.to > segment.from));
-            if shown.last_error.is_none() {
-                shown.last_error.clone_from(&state.last_error);
-            }
+            let errors = [&self.report.last_error, &state.last_error];
+            let errors: Vec<&str> = errors.into_iter().filter_map(Option::as_deref).collect();
+            shown.last_error = (!errors.is_empty()).then(|| errors.join("; "));
             self.board.set_ready(state.joined);
             if self.report.state == ConsumerState::Joining && state.joined && !state.barrier.holds() {
                 self.report.state = ConsumerState::Running;
@@ -454,6 +462,14 @@ fn judge(
         Parsed::Foreign | Parsed::Corrupt => 0,
     };
     Some((judged, intended_ns))
+}
+
+/// Whether a commit was refused only because the group is being rearranged.
+fn is_rebalance(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration)
+    )
 }
 
 fn note(state: &mut Ownership, error: &KafkaError) {

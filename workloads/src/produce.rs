@@ -187,7 +187,17 @@ impl<'a> Work<'a> {
         match self.sender.partitions() {
             Ok(count) if count > 0 => self.partitions = count,
             Ok(_) => self.note(format!("topic {} has no partitions", self.assignment.topic)),
-            Err(error) => self.note(format!("cannot ask for topic {}: {error}", self.assignment.topic)),
+            Err(error) => {
+                let why = self
+                    .sender
+                    .take_complaint()
+                    .map(|complaint| format!("; {complaint}"));
+                let topic = &self.assignment.topic;
+                self.note(format!(
+                    "cannot ask for topic {topic}: {error}{}",
+                    why.unwrap_or_default()
+                ));
+            }
         }
     }
 
@@ -288,7 +298,7 @@ impl<'a> Work<'a> {
             self.outstanding = self.outstanding.saturating_sub(1);
             self.enter(outcome);
         }
-        if let Some(error) = self.sender.take_error() {
+        if let Some(error) = self.sender.take_complaint() {
             self.report.last_error = Some(error);
         }
     }

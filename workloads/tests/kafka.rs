@@ -1,5 +1,7 @@
 //! The same scenes against a real Kafka, where one is named by `OTTLA_TEST_BOOTSTRAP` and `OTTLA_TEST_SASL`.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 #[path = "support/scenes.rs"]
 mod scenes;
 mod support;
@@ -32,7 +34,7 @@ impl Topic {
         let results = runtime
             .block_on(admin.create_topics(&[topic], &AdminOptions::new()))
             .unwrap();
-        results.into_iter().for_each(|result| _ = result.unwrap());
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
         Some(Self {
             scene: Scene::new(connection, name),
             admin,

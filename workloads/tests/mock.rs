@@ -1,5 +1,7 @@
 //! Producer and consumer against librdkafka's mock cluster: no Kafka needed.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 #[path = "support/scenes.rs"]
 mod scenes;
 mod support;
@@ -12,7 +14,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rstest::rstest;
 
-use support::{PARTITIONS, Scene, producer, unique};
+use support::{PARTITIONS, Scene, judge_bounded, producer, unique};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -80,7 +82,7 @@ fn a_refused_record_ends_its_incarnation_and_is_replaced() {
     assert!(sent.incarnations.iter().all(|incarnation| incarnation.closed));
     assert!(sent.last_error.is_some());
     let consumer = scene.consume();
-    let verdict = scene.judge(&[sent], &[consumer]);
+    let verdict = judge_bounded(&[sent], &[consumer]);
     assert_eq!(verdict.reason, Reason::Pass, "{}", verdict.message);
     assert_eq!((verdict.counts.received, verdict.counts.lost), (2_000, 0));
 }

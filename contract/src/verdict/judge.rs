@@ -401,17 +401,25 @@ fn overlap(consumers: &[&ConsumerReport]) -> u64 {
     }
     let mut segments: Vec<&Segment> = processes.values().flat_map(|report| &report.segments).collect();
     segments.sort_unstable_by_key(|segment| (segment.partition, segment.from, segment.to));
-    let mut covered: Option<(i32, i64)> = None;
+    let length = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or_default();
     let mut sum: u64 = 0;
+    // What segments so far cover: of which partition, up to where, and how many of these offsets hold no record.
+    let mut covered: Option<(i32, i64, u64)> = None;
     for segment in segments {
-        let end = covered
-            .filter(|(partition, _)| *partition == segment.partition)
-            .map_or(i64::MIN, |(_, end)| end);
-        let length = |to: i64| u64::try_from(to.saturating_sub(segment.from)).unwrap_or_default();
-        // Of the offsets that overlap, some may hold no record of ours.
-        let others = length(segment.to).saturating_sub(segment.records);
-        sum = sum.saturating_add(length(end.min(segment.to)).saturating_sub(others));
-        covered = Some((segment.partition, end.max(segment.to)));
+        let (end, holes) = match covered {
+            Some((partition, end, holes)) if partition == segment.partition && end > segment.from => {
+                (end, holes)
+            }
+            _ => (segment.from, 0),
+        };
+        let own_holes = length(segment.from, segment.to).saturating_sub(segment.records);
+        let overlap = length(segment.from, end.min(segment.to));
+        sum = sum.saturating_add(overlap.saturating_sub(holes.min(own_holes)));
+        covered = Some((
+            segment.partition,
+            end.max(segment.to),
+            holes.saturating_add(own_holes),
+        ));
     }
     sum
 }

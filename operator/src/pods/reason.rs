@@ -46,6 +46,28 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 18] = [
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Pending,
+        Self::Suspended,
+        Self::InvalidSpec,
+        Self::TopicNotFound,
+        Self::TopicNotReady,
+        Self::ClusterNotFound,
+        Self::ClusterNotReady,
+        Self::CredentialsRequired,
+        Self::SecretNotFound,
+        Self::SecretKeyMissing,
+        Self::SecretInvalid,
+        Self::SecretForbidden,
+        Self::ProducerNotFound,
+        Self::GroupTaken,
+        Self::NameTaken,
+    ];
+
     /// As conditions and metrics spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -112,6 +112,36 @@ pub async fn broken_status<K: Watched>(
     Ok(())
 }
 
+/// Lets an object go that cannot be read and is being deleted: takes our finalizers off it. What they stood for is
+/// left as it is.
+pub async fn release_broken<K: Watched>(ctx: &Context, entry: &Entry<K>) -> Result<(), Error> {
+    let meta = entry.meta();
+    let (ours, kept): (Vec<String>, Vec<String>) = meta
+        .finalizers
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .partition(|one| one.starts_with("ottla.dev/"));
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let body = json!({
+        "metadata": { "uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": kept }
+    });
+    let namespace = meta.namespace.clone().unwrap_or_default();
+    let name = meta.name.clone().unwrap_or_default();
+    let api: Api<kube::core::DeserializeGuard<K>> = Api::namespaced(ctx.client.clone(), &namespace);
+    let patched = call(
+        "remove the finalizer",
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(&body)),
+    )
+    .await;
+    match patched {
+        Ok(_) | Err(Error::Gone { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Puts our finalizer on an object that is as we read it.
 pub async fn add_finalizer<K: Watched>(
     ctx: &Context,

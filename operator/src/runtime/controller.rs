@@ -211,6 +211,10 @@ impl<R: Reconciler> Driver<R> {
     }
 
     async fn report_broken(&self, entry: &Entry<R::Object>, error: &str) -> Result<Action, Error> {
+        if entry.meta().deletion_timestamp.is_some() {
+            apply::release_broken(&self.ctx, entry).await?;
+            return Ok(Action::AwaitChange);
+        }
         let message = format!("the object cannot be read: {error}; correct it, or delete it");
         let generation = entry.meta().generation.unwrap_or_default();
         let facts = conditions::summary(Progress::Stalled, INVALID_SPEC, &message);

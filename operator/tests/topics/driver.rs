@@ -87,6 +87,19 @@ async fn one_bad_object_harms_only_itself() {
     assert_eq!(ready_of(&unreadable), ("False".into(), "InvalidSpec".into()));
     assert!(unreadable["status"].to_string().contains("three"));
     assert!(world.ctx.health.dead().is_empty());
+
+    let mut finalized = unreadable;
+    finalized["metadata"]["finalizers"] = json!(["ottla.dev/topic"]);
+    world.api.delete(TOPICS, "unreadable");
+    world.api.put(TOPICS, finalized);
+    world.api.delete(TOPICS, "unreadable");
+    world.sync();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        world.api.get(TOPICS, "unreadable"),
+        None,
+        "it can be deleted all the same"
+    );
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(26), driver)
         .await

@@ -227,7 +227,7 @@ fn new_uid(path: &str) -> Value {
 }
 
 fn failure(code: StatusCode, message: &str) -> (StatusCode, Value) {
-    let reason = code.canonical_reason().unwrap_or_default().replace(" ", "");
+    let reason = code.canonical_reason().unwrap_or_default().replace(' ', "");
     let body = json!({
         "apiVersion": "v1", "kind": "Status", "status": "Failure", "metadata": {},
         "code": code.as_u16(), "reason": reason, "message": message

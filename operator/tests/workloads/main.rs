@@ -1,5 +1,12 @@
 //! KafkaProducer and KafkaConsumer against a small Kubernetes API: what the world looks like in the end, also when the
 //! operator dies after any write.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends by panicking"
+)]
+#![allow(clippy::needless_pass_by_value, reason = "scenes are written as literals")]
 
 mod api;
 mod world;

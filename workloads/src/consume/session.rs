@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use ottla_contract::config::Start;
 use ottla_contract::report::{PartitionSnapshot, Segment};
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tracing::{info, warn};
 
 use super::barrier::Barrier;
+use crate::client::Complaints;
 use crate::verifier::Partition;
 
 /// How long one question to Kafka may take.
@@ -58,6 +60,7 @@ pub(super) struct Session {
     topic: String,
     start: Start,
     state: Mutex<Ownership>,
+    pub(super) complaints: Complaints,
 }
 
 impl Session {
@@ -75,6 +78,7 @@ impl Session {
             topic: topic.to_owned(),
             start,
             state: Mutex::new(state),
+            complaints: Complaints::default(),
         }
     }
 
@@ -150,6 +154,10 @@ impl Session {
     /// Takes partitions over: each resumes exactly where the last owner committed, with the state committed there.
     fn take_over(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let partitions = self.ours(list);
+        if partitions.is_empty() {
+            self.state().joined = true;
+            return;
+        }
         let since = Instant::now();
         let taken = loop {
             match self.read_states(consumer, &partitions) {
@@ -258,9 +266,12 @@ impl Session {
 }
 
 impl ClientContext for Session {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.complaints.log(level, facility, line);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, reason, "Kafka client reported an error");
-        self.state().last_error = Some(format!("{error}: {reason}"));
+        self.complaints.error(&error, reason);
     }
 }
 

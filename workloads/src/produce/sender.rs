@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use ottla_contract::config::{Acks, Compression, Connection, ProducerConfig};
 use rdkafka::ClientContext;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
-use tracing::warn;
 
-use crate::client::{self, ClientError};
+use crate::client::{self, ClientError, Complaints};
 use crate::record;
 
 /// Records that wait in memory, at most.
@@ -64,13 +63,16 @@ pub(super) struct Outcome {
 #[derive(Debug, Default)]
 struct Context {
     outcomes: Mutex<Vec<Outcome>>,
-    error: Mutex<Option<String>>,
+    complaints: Complaints,
 }
 
 impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.complaints.log(level, facility, line);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, reason, "Kafka client reported an error");
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error}: {reason}"));
+        self.complaints.error(&error, reason);
     }
 }
 
@@ -203,14 +205,9 @@ impl Sender {
         self.producer.client().fatal_error().is_some()
     }
 
-    /// The newest error that was not about a record.
-    pub(super) fn take_error(&self) -> Option<String> {
-        self.producer
-            .context()
-            .error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+    /// The newest error that was not about a record, once.
+    pub(super) fn take_complaint(&self) -> Option<String> {
+        self.producer.context().complaints.take()
     }
 }
 

@@ -133,10 +133,13 @@ fn stream_log(rng: &mut StdRng, id: u64) -> Vec<Parsed> {
     log
 }
 
+/// Sequences seen, below which one all were confirmed, and what the closing record excepts.
+type Memory = (Vec<u64>, u64, Option<BTreeSet<u64>>);
+
 /// Counts with the whole history in memory.
 fn oracle(log: &[Parsed]) -> Counters {
     let mut counters = Counters::default();
-    let mut streams: BTreeMap<Incarnation, (Vec<u64>, u64, Option<BTreeSet<u64>>)> = BTreeMap::new();
+    let mut streams: BTreeMap<Incarnation, Memory> = BTreeMap::new();
     let mut lost: BTreeSet<(Incarnation, u64)> = BTreeSet::new();
     for parsed in log {
         match parsed {
@@ -193,7 +196,7 @@ proptest! {
         let mut committed = (0, partition.encode());
         let mut at = 0;
         while at < log.len() {
-            partition.observe(at as i64, None, &log[at]);
+            partition.observe(i64::try_from(at).unwrap(), None, &log[at]);
             at += 1;
             match rng.random_range(0..12) {
                 0 => committed = (partition.position(), partition.encode()),
@@ -377,12 +380,12 @@ fn keys_are_held_against_their_partition() {
             ..prefix(1, sequence, 0)
         })
     };
-    let at_home = (0..)
-        .map(|n: u32| n.to_string())
+    let at_home = (0..100_u32)
+        .map(|n| n.to_string())
         .find(|key| java_default(key.as_bytes(), 3) == 0)
         .unwrap();
-    let away = (0..)
-        .map(|n: u32| n.to_string())
+    let away = (0..100_u32)
+        .map(|n| n.to_string())
         .find(|key| java_default(key.as_bytes(), 3) == 1)
         .unwrap();
     partition.observe(0, Some(at_home.as_bytes()), &keyed(0));

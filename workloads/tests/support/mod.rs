@@ -1,6 +1,7 @@
 //! Scenes of producers and consumers on one topic, against librdkafka's mock cluster or a real Kafka.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,25 +18,25 @@ use ottla_contract::{ConsumerConfig, ConsumerReport, ProducerConfig, ProducerRep
 use ottla_workloads::board::Board;
 use ottla_workloads::{consume, produce};
 
-pub const PARTITIONS: i32 = 3;
+pub(crate) const PARTITIONS: i32 = 3;
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// One topic of its own.
-pub struct Scene {
-    pub connection: Connection,
-    pub topic: String,
-    pub uid: Uid,
+pub(crate) struct Scene {
+    pub(crate) connection: Connection,
+    pub(crate) topic: String,
+    pub(crate) uid: Uid,
 }
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A name nobody else has.
-pub fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("ottla-test-{name}-{}-{number}", std::process::id())
 }
 
-pub fn producer(records: u64) -> ProducerConfig {
+pub(crate) fn producer(records: u64) -> ProducerConfig {
     ProducerConfig {
         run: 1,
         shares: 1,
@@ -56,14 +57,14 @@ pub fn producer(records: u64) -> ProducerConfig {
 }
 
 /// A running producer or consumer.
-pub struct Running<R> {
-    pub board: Arc<Board<R>>,
+pub(crate) struct Running<R> {
+    pub(crate) board: Arc<Board<R>>,
     thread: JoinHandle<R>,
 }
 
 impl<R: Clone + std::fmt::Debug> Running<R> {
     /// Waits until a report satisfies `condition`.
-    pub fn until(&self, what: &str, condition: impl Fn(&R) -> bool) -> R {
+    pub(crate) fn until(&self, what: &str, condition: impl Fn(&R) -> bool) -> R {
         let since = Instant::now();
         loop {
             let report = self.board.report();
@@ -75,7 +76,7 @@ impl<R: Clone + std::fmt::Debug> Running<R> {
         }
     }
 
-    pub fn end(self) -> R {
+    pub(crate) fn end(self) -> R {
         let since = Instant::now();
         while !self.thread.is_finished() {
             assert!(
@@ -88,14 +89,14 @@ impl<R: Clone + std::fmt::Debug> Running<R> {
         self.thread.join().unwrap()
     }
 
-    pub fn stop(self) -> R {
+    pub(crate) fn stop(self) -> R {
         self.board.stop();
         self.end()
     }
 }
 
 impl Scene {
-    pub fn new(connection: Connection, topic: String) -> Self {
+    pub(crate) fn new(connection: Connection, topic: String) -> Self {
         let mut uid = [0; 16];
         uid[..4].copy_from_slice(&std::process::id().to_be_bytes());
         uid[4..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
@@ -106,14 +107,14 @@ impl Scene {
         }
     }
 
-    pub fn run(&self) -> RunId {
+    pub(crate) fn run(&self) -> RunId {
         RunId {
             uid: self.uid,
             run: 1,
         }
     }
 
-    pub fn start_producer(&self, config: &ProducerConfig, index: u32) -> Running<ProducerReport> {
+    pub(crate) fn start_producer(&self, config: &ProducerConfig, index: u32) -> Running<ProducerReport> {
         let report = produce::first_report(format!("producer-{index}"), self.run(), config, index);
         let board = Arc::new(Board::new(report));
         let assignment = produce::Assignment {
@@ -128,11 +129,11 @@ impl Scene {
         }
     }
 
-    pub fn produce(&self, config: &ProducerConfig) -> ProducerReport {
+    pub(crate) fn produce(&self, config: &ProducerConfig) -> ProducerReport {
         self.start_producer(config, 0).end()
     }
 
-    pub fn consumer(&self) -> ConsumerConfig {
+    pub(crate) fn consumer(&self) -> ConsumerConfig {
         ConsumerConfig {
             group_id: format!("{}-group", self.topic),
             members: 0,
@@ -146,7 +147,7 @@ impl Scene {
         }
     }
 
-    pub fn start_consumer(&self, config: &ConsumerConfig, pod: &str) -> Running<ConsumerReport> {
+    pub(crate) fn start_consumer(&self, config: &ConsumerConfig, pod: &str) -> Running<ConsumerReport> {
         let board = Arc::new(Board::new(consume::first_report(pod.to_owned())));
         let assignment = consume::Assignment {
             connection: self.connection.clone(),
@@ -160,36 +161,36 @@ impl Scene {
         }
     }
 
-    pub fn consume(&self) -> ConsumerReport {
+    pub(crate) fn consume(&self) -> ConsumerReport {
         self.start_consumer(&self.consumer(), "consumer").end()
-    }
-
-    /// The verdict on a bounded consumer, all of whose producers have ended.
-    pub fn judge(&self, producers: &[ProducerReport], consumers: &[ConsumerReport]) -> Verdict {
-        let producers: Vec<_> = producers
-            .iter()
-            .map(|report| ProducerFacts { report, gone: true })
-            .collect();
-        let expected: Vec<_> = producers
-            .iter()
-            .map(|p| ExpectedRun {
-                id: p.report.run,
-                shares: p.report.share.of,
-            })
-            .collect();
-        judge(&Facts {
-            producers: &producers,
-            expected: &expected,
-            consumers: &consumers.iter().collect::<Vec<_>>(),
-            bounded: true,
-            min_records: 0,
-            require: Require::default(),
-        })
     }
 }
 
+/// The verdict on a bounded consumer, all of whose producers have ended.
+pub(crate) fn judge_bounded(producers: &[ProducerReport], consumers: &[ConsumerReport]) -> Verdict {
+    let producers: Vec<_> = producers
+        .iter()
+        .map(|report| ProducerFacts { report, gone: true })
+        .collect();
+    let expected: Vec<_> = producers
+        .iter()
+        .map(|p| ExpectedRun {
+            id: p.report.run,
+            shares: p.report.share.of,
+        })
+        .collect();
+    judge(&Facts {
+        producers: &producers,
+        expected: &expected,
+        consumers: &consumers.iter().collect::<Vec<_>>(),
+        bounded: true,
+        min_records: 0,
+        require: Require::default(),
+    })
+}
+
 /// The real Kafka that the environment names, or nothing, loudly.
-pub fn kafka(test: &str) -> Option<Connection> {
+pub(crate) fn kafka(test: &str) -> Option<Connection> {
     let (Ok(bootstrap), Ok(sasl)) = (
         std::env::var("OTTLA_TEST_BOOTSTRAP"),
         std::env::var("OTTLA_TEST_SASL"),

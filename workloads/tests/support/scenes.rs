@@ -1,13 +1,15 @@
 //! What must hold wherever the topic lives. Each scene has a topic of its own with [`PARTITIONS`] partitions.
 
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
 use ottla_contract::config::{Complete, Drill, ExpectedRun, Keys};
 use ottla_contract::report::{ConsumerState, EvidenceKind, ProducerState};
 use ottla_contract::verdict::Reason;
 
-use crate::support::{Scene, producer};
+use crate::support::{Scene, judge_bounded, producer};
 
 /// Everything arrives, from two pods, once.
-pub fn clean(scene: &Scene) {
+pub(crate) fn clean(scene: &Scene) {
     let mut config = producer(10_001);
     config.shares = 2;
     let (first, second) = (scene.start_producer(&config, 0), scene.start_producer(&config, 1));
@@ -29,7 +31,7 @@ pub fn clean(scene: &Scene) {
         .map(|partition| partition.position)
         .sum();
     assert_eq!(offsets, 10_001 + 6, "one closing record a stream");
-    let verdict = scene.judge(&producers, &[consumer]);
+    let verdict = judge_bounded(&producers, &[consumer]);
     assert_eq!(verdict.reason, Reason::Pass, "{}", verdict.message);
     assert_eq!((verdict.counts.received, verdict.counts.redelivered), (10_001, 0));
     assert_eq!(
@@ -39,7 +41,7 @@ pub fn clean(scene: &Scene) {
 }
 
 /// A drill is found, to the record.
-pub fn drill(scene: &Scene, drill: Drill) {
+pub(crate) fn drill(scene: &Scene, drill: Drill) {
     let mut config = producer(5_000);
     config.drill = drill;
     let sent = scene.produce(&config);
@@ -48,7 +50,7 @@ pub fn drill(scene: &Scene, drill: Drill) {
         (ProducerState::Done, 5_000, 5_000)
     );
     let consumer = scene.consume();
-    let verdict = scene.judge(&[sent], &[consumer]);
+    let verdict = judge_bounded(&[sent], &[consumer]);
     let (lost, duplicated) = (u64::from(drill.drop), u64::from(drill.duplicate));
     assert_eq!(
         (
@@ -75,7 +77,7 @@ pub fn drill(scene: &Scene, drill: Drill) {
 }
 
 /// A consumer that starts before any producer, as one of two, waits; both read and end.
-pub fn early_group(scene: &Scene, members: u32) {
+pub(crate) fn early_group(scene: &Scene, members: u32) {
     let config = ottla_contract::ConsumerConfig {
         members,
         ..scene.consumer()
@@ -84,7 +86,7 @@ pub fn early_group(scene: &Scene, members: u32) {
         scene.start_consumer(&config, "one"),
         scene.start_consumer(&config, "two"),
     );
-    let verdict = scene.judge(&[], &[first.board.report(), second.board.report()]);
+    let verdict = judge_bounded(&[], &[first.board.report(), second.board.report()]);
     assert_eq!(verdict.reason, Reason::NoEvidence);
     let own = |report: &ottla_contract::ConsumerReport| !report.assigned.is_empty();
     first.until("an assignment of the first", own);
@@ -95,13 +97,13 @@ pub fn early_group(scene: &Scene, members: u32) {
         assert_eq!(consumer.state, ConsumerState::Complete, "{consumer:#?}");
         assert!(consumer.received > 0, "{consumer:#?}");
     }
-    let verdict = scene.judge(&[sent], &consumers);
+    let verdict = judge_bounded(&[sent], &consumers);
     assert_eq!(verdict.reason, Reason::Pass, "{}", verdict.message);
     assert_eq!((verdict.counts.received, verdict.counts.redelivered), (6_000, 0));
 }
 
 /// A producer told to stop closes what it began; another pod does the share anew.
-pub fn interrupted_producer(scene: &Scene) {
+pub(crate) fn interrupted_producer(scene: &Scene) {
     let mut config = producer(4_000);
     config.records_per_second = Some(2_000);
     let running = scene.start_producer(&config, 0);
@@ -113,13 +115,13 @@ pub fn interrupted_producer(scene: &Scene) {
     let done = scene.produce(&config);
     let records = interrupted.acked + done.acked;
     let consumer = scene.consume();
-    let verdict = scene.judge(&[interrupted, done], &[consumer]);
+    let verdict = judge_bounded(&[interrupted, done], &[consumer]);
     assert_eq!(verdict.reason, Reason::Pass, "{}", verdict.message);
     assert_eq!(verdict.counts.received, records);
 }
 
 /// A consumer told to stop commits; the next one goes on where it was, figures and all.
-pub fn interrupted_consumer(scene: &Scene) {
+pub(crate) fn interrupted_consumer(scene: &Scene) {
     let mut config = producer(3_000);
     config.drill = Drill {
         duplicate: 4,
@@ -138,7 +140,7 @@ pub fn interrupted_consumer(scene: &Scene) {
     let second = scene.start_consumer(&scene.consumer(), "two").end();
     assert_eq!(second.state, ConsumerState::Complete, "{second:#?}");
     assert_eq!(first.received + second.received, 2_998);
-    let verdict = scene.judge(&[sent], &[first, second]);
+    let verdict = judge_bounded(&[sent], &[first, second]);
     assert_eq!(
         (
             verdict.counts.received,
@@ -151,7 +153,7 @@ pub fn interrupted_consumer(scene: &Scene) {
 }
 
 /// Where nothing was sent nothing passes, and the deadline ends the wait.
-pub fn empty(scene: &Scene) {
+pub(crate) fn empty(scene: &Scene) {
     let mut config = scene.consumer();
     config.complete = Some(Complete {
         deadline_ms: Some(4_000),
@@ -166,12 +168,12 @@ pub fn empty(scene: &Scene) {
         consumer.last_error.as_ref().unwrap().contains("within 4s"),
         "{consumer:#?}"
     );
-    let verdict = scene.judge(&[], &[consumer]);
+    let verdict = judge_bounded(&[], &[consumer]);
     assert_eq!(verdict.reason, Reason::NoEvidence);
 }
 
 /// Fewer records than pods.
-pub fn few(scene: &Scene) {
+pub(crate) fn few(scene: &Scene) {
     let mut config = producer(1);
     config.shares = 3;
     let producers: Vec<_> = (0..3).map(|index| scene.start_producer(&config, index)).collect();
@@ -183,7 +185,7 @@ pub fn few(scene: &Scene) {
         "{producers:#?}"
     );
     let consumer = scene.consume();
-    let verdict = scene.judge(&producers, &[consumer]);
+    let verdict = judge_bounded(&producers, &[consumer]);
     assert_eq!(
         (verdict.reason, verdict.counts.received),
         (Reason::Pass, 1),
