@@ -105,9 +105,10 @@ impl World {
     }
 
     fn object(&self, kind: &str, plural: &str, mut spec: Value, more: Value) {
-        spec.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        let Value::Object(more) = more else {
+            panic!("a spec is an object")
+        };
+        spec.as_object_mut().unwrap().extend(more);
         let metadata = json!({
             "name": "load", "namespace": "kafka", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"
         });
