@@ -1,18 +1,19 @@
 //! The same scenes against a real Kafka, where one is named by `OTTLA_TEST_BOOTSTRAP` and `OTTLA_TEST_SASL`.
 
-#![allow(clippy::unwrap_used, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 
 #[path = "support/scenes.rs"]
 mod scenes;
 mod support;
 
-use ottla_contract::config::Drill;
+use ottla_contract::config::{Drill, Security};
+use ottla_contract::report::ProducerState;
 use ottla_workloads::client;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rstest::rstest;
 
-use support::{PARTITIONS, Scene, kafka, unique};
+use support::{PARTITIONS, Scene, file, kafka, producer, unique};
 
 /// A topic that is deleted at the end.
 struct Topic {
@@ -79,4 +80,22 @@ fn early_group() {
     if let Some(topic) = Topic::new("group") {
         scenes::early_group(&topic.scene, 2);
     }
+}
+
+#[test]
+fn a_wrong_password_is_named() {
+    let Some(mut topic) = Topic::new("password") else {
+        return;
+    };
+    let Security::SaslPlaintext { password_file, .. } = &mut topic.scene.connection.security else {
+        eprintln!("SKIPPED a_wrong_password_is_named: this Kafka asks for none");
+        return;
+    };
+    *password_file = file("password", "wrong");
+    let running = topic.scene.start_producer(&producer(1), 0);
+    running.until("the refusal", |report| {
+        let error = report.last_error.as_deref().unwrap_or_default().to_lowercase();
+        error.contains("authentication")
+    });
+    assert_eq!(running.stop().state, ProducerState::Interrupted);
 }

@@ -61,9 +61,9 @@ fn early_group() {
 fn a_refused_record_ends_its_incarnation_and_is_replaced() {
     let (cluster, scene) = mock("refused");
     let mut config = producer(2_000);
-    config.records_per_second = Some(4_000);
+    config.records_per_second = Some(500);
     let running = scene.start_producer(&config, 0);
-    running.until("some records", |report| report.acked > 200);
+    running.until("some records", |report| report.acked > 50);
     cluster.request_errors(
         RDKafkaApiKey::Produce,
         &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE],

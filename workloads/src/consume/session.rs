@@ -219,7 +219,8 @@ impl Session {
             .into_iter()
             .map(|(partition, commit)| {
                 let (low, high) = consumer.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
-                let Some((offset, text)) = commit else {
+                // A commit beyond the end belongs to a log that is gone: the topic was made anew.
+                let Some((offset, text)) = commit.filter(|(offset, _)| *offset <= high) else {
                     let origin = if self.start == Start::Earliest { low } else { high };
                     return Ok((Partition::new(partition, origin), false));
                 };

@@ -217,7 +217,8 @@ pub(crate) fn kafka(test: &str) -> Option<Connection> {
     })
 }
 
-fn file(name: &str, text: &str) -> PathBuf {
+/// A file of its own that holds `text`.
+pub(crate) fn file(name: &str, text: &str) -> PathBuf {
     let path = std::env::temp_dir().join(unique(name));
     std::fs::write(&path, text).unwrap();
     path
