@@ -3,13 +3,14 @@
 //! Two things answer it: the wire adapter ([`crate::client::KafkaAdmin`]) and the in-memory fake
 //! ([`crate::fake::FakeKafka`]); one contract suite holds both. It mirrors what an operator needs, not Kafka's API.
 
+mod groups;
 mod model;
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 
+pub use groups::ConsumerGroup;
 pub use model::{
     Broker, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, CreatedTopic,
     GrowTopic, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
@@ -17,7 +18,7 @@ pub use model::{
 
 use crate::error::KafkaError;
 use crate::probe::ListenerReport;
-use crate::types::{Offset, TopicId, TopicName};
+use crate::types::{Offset, PartitionId, TopicId, TopicName};
 
 /// An answer for every item asked for; where the whole request failed, each item carries that failure.
 pub type Batch<K, T> = BTreeMap<K, Result<T, KafkaError>>;
@@ -62,6 +63,30 @@ pub trait Admin: Send + Sync + 'static {
         partitions: BTreeSet<TopicPartition>,
         at: OffsetSpec,
     ) -> BoxFuture<'_, Batch<TopicPartition, Offset>>;
+
+    /// Reads the first offset of partitions whose record's time, in milliseconds since 1970, is at or after `time`;
+    /// `None` where no record is that young.
+    fn offsets_at(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+        time: i64,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Offset>>>;
+
+    /// Deletes the records below an offset of each partition, and answers with the log's start afterwards. Records at
+    /// and above the offset stay, so that the same call once more does nothing: it may be repeated whatever the
+    /// outcome. An offset above the high watermark answers `OFFSET_OUT_OF_RANGE`.
+    fn delete_records(
+        &self,
+        before: BTreeMap<TopicPartition, Offset>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Offset>>;
+
+    /// Lists the consumer groups that the credentials may see and that have committed offsets on these partitions of
+    /// a topic, ordered by id.
+    fn consumer_groups(
+        &self,
+        topic: TopicName,
+        partitions: BTreeSet<PartitionId>,
+    ) -> BoxFuture<'_, Result<Vec<ConsumerGroup>, KafkaError>>;
 
     /// Resolves, dials, authenticates and asks every advertised address. Fails only when bootstrap does.
     fn probe_listeners(&self) -> BoxFuture<'_, Result<Vec<ListenerReport>, KafkaError>>;

@@ -2,10 +2,13 @@
 
 mod admin;
 mod configs;
+mod groups;
 mod lane;
+mod leaders;
 mod offsets;
 mod operation;
 mod pool;
+mod records;
 mod topics;
 
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use configs::{AlterConfigs, DescribeConfigs};
 use lane::Lane;
 use offsets::ListOffsets;
 use pool::Pool;
+use records::Doors;
 use topics::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics, ListTopics};
 
 /// A Kafka cluster reached over the network. Dials on first use; dropped, it closes its connections.
@@ -33,6 +37,7 @@ pub struct KafkaAdmin {
     describe_configs: Lane<DescribeConfigs>,
     alter_configs: Lane<AlterConfigs>,
     list_offsets: Lane<ListOffsets>,
+    records: Doors,
 }
 
 impl KafkaAdmin {
@@ -49,6 +54,7 @@ impl KafkaAdmin {
             describe_configs: Lane::new(&pool),
             alter_configs: Lane::new(&pool),
             list_offsets: Lane::new(&pool),
+            records: Doors::new(&pool),
             pool,
         }
     }

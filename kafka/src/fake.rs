@@ -5,6 +5,7 @@
 
 mod config;
 mod port;
+mod records;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,8 @@ use crate::config::HostPort;
 use crate::error::{ConnectFailure, ErrorCode};
 use crate::probe::ListenerReport;
 use crate::types::{BrokerId, ClusterId, PartitionId, TopicId, TopicName};
+
+pub use records::FakeGroup;
 
 /// A method of the admin port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +33,9 @@ pub enum Call {
     CreatePartitions,
     DeleteTopics,
     ListOffsets,
+    OffsetsAt,
+    DeleteRecords,
+    ConsumerGroups,
     ProbeListeners,
 }
 
@@ -39,7 +45,11 @@ impl Call {
     pub const fn changes(self) -> bool {
         matches!(
             self,
-            Self::CreateTopics | Self::AlterConfigs | Self::CreatePartitions | Self::DeleteTopics
+            Self::CreateTopics
+                | Self::AlterConfigs
+                | Self::CreatePartitions
+                | Self::DeleteTopics
+                | Self::DeleteRecords
         )
     }
 }
@@ -77,6 +87,9 @@ struct World {
     cluster: Cluster,
     listeners: HashMap<BrokerId, ListenerReport>,
     topics: BTreeMap<TopicName, FakeTopic>,
+    /// When records were written: offset to time, per partition of a topic.
+    times: HashMap<(TopicId, i32), BTreeMap<i64, i64>>,
+    groups: BTreeMap<String, FakeGroup>,
     faults: HashMap<Call, VecDeque<Fault>>,
     away: Option<ConnectFailure>,
     calls: BTreeMap<Call, u64>,
@@ -123,6 +136,8 @@ impl FakeKafka {
                 cluster,
                 listeners: HashMap::new(),
                 topics: BTreeMap::new(),
+                times: HashMap::new(),
+                groups: BTreeMap::new(),
                 faults: HashMap::new(),
                 away: None,
                 calls: BTreeMap::new(),

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::KafkaAdmin;
-use super::offsets::OffsetQuery;
+use super::offsets::{OffsetQuery, Position};
+use super::{KafkaAdmin, groups};
 use crate::admin::{
-    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, CreatedTopic, GrowTopic, NewTopic,
-    OffsetSpec, Topic, TopicPartition,
+    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup, CreatedTopic, GrowTopic,
+    NewTopic, OffsetSpec, Topic, TopicPartition,
 };
 use crate::error::KafkaError;
 use crate::probe::{self, ListenerReport};
-use crate::types::{Offset, TopicId, TopicName};
+use crate::types::{Offset, PartitionId, TopicId, TopicName};
 
 impl Admin for KafkaAdmin {
     fn describe_cluster(&self) -> BoxFuture<'_, Result<Cluster, KafkaError>> {
@@ -63,10 +63,44 @@ impl Admin for KafkaAdmin {
         partitions: BTreeSet<TopicPartition>,
         at: OffsetSpec,
     ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
+        let at = Position::Spec(at);
         let queries = partitions
             .into_iter()
             .map(move |partition| OffsetQuery { partition, at });
         self.list_offsets.submit(queries).boxed()
+    }
+
+    fn offsets_at(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+        time: i64,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Offset>>> {
+        // Below zero stand the wire's words for the log's ends; no record is older than 0.
+        let at = Position::Time(time.max(0));
+        let queries = partitions
+            .into_iter()
+            .map(move |partition| OffsetQuery { partition, at });
+        async {
+            let answers = self.list_offsets.submit(queries).await.into_iter();
+            let found = |offset: Offset| (offset.get() >= 0).then_some(offset);
+            answers.map(|(key, answer)| (key, answer.map(found))).collect()
+        }
+        .boxed()
+    }
+
+    fn delete_records(
+        &self,
+        before: BTreeMap<TopicPartition, Offset>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
+        self.records.delete(before).boxed()
+    }
+
+    fn consumer_groups(
+        &self,
+        topic: TopicName,
+        partitions: BTreeSet<PartitionId>,
+    ) -> BoxFuture<'_, Result<Vec<ConsumerGroup>, KafkaError>> {
+        async move { groups::of_topic(&self.pool, &topic, &partitions).await }.boxed()
     }
 
     fn probe_listeners(&self) -> BoxFuture<'_, Result<Vec<ListenerReport>, KafkaError>> {

@@ -7,19 +7,28 @@ use futures::future::{BoxFuture, join_all};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{BrokerId as WireBrokerId, ListOffsetsRequest};
 
-use super::operation::{Answers, Operation, answer, complete, malformed};
+use super::leaders;
+use super::operation::{Answers, Operation, answer, complete};
 use super::pool::{Pool, Purpose};
-use super::topics::{ask_metadata, own_name, wire_name};
-use crate::admin::{OffsetSpec, Topic, TopicPartition};
-use crate::error::{ErrorCode, KafkaError};
-use crate::metadata;
+use super::topics::{own_name, wire_name};
+use crate::admin::{OffsetSpec, TopicPartition};
+use crate::error::KafkaError;
 use crate::types::{BrokerId, Offset, TopicName};
 
 /// One partition's offset.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct OffsetQuery {
     pub(super) partition: TopicPartition,
-    pub(super) at: OffsetSpec,
+    pub(super) at: Position,
+}
+
+/// What is asked of a partition's log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Position {
+    /// One of its ends.
+    Spec(OffsetSpec),
+    /// The first record that is at least this young; the answer -1 is that there is none.
+    Time(i64),
 }
 
 #[derive(Debug)]
@@ -41,17 +50,8 @@ impl Operation for ListOffsets {
         queries: &'a [OffsetQuery],
     ) -> BoxFuture<'a, Result<Answers<Self>, KafkaError>> {
         async move {
-            let topics = describe(pool, queries).await?;
-            let mut answers = Answers::<Self>::new();
-            let mut by_leader: BTreeMap<BrokerId, Vec<OffsetQuery>> = BTreeMap::new();
-            for query in queries {
-                match leader(&topics, &query.partition) {
-                    Ok(leader) => by_leader.entry(leader).or_default().push(query.clone()),
-                    Err(error) => {
-                        answers.insert(query.partition.clone(), Err(error));
-                    }
-                }
-            }
+            let (by_leader, mut answers) =
+                leaders::sort::<Self>(pool, queries, |query| &query.partition).await?;
             for mut answered in
                 join_all(by_leader.iter().map(|(id, asked)| ask_leader(pool, *id, asked))).await
             {
@@ -60,51 +60,6 @@ impl Operation for ListOffsets {
             Ok(answers)
         }
         .boxed()
-    }
-}
-
-type Described = BTreeMap<TopicName, Result<Topic, KafkaError>>;
-
-async fn describe(pool: &Pool, queries: &[OffsetQuery]) -> Result<Described, KafkaError> {
-    let mut names: Vec<&TopicName> = queries.iter().map(|query| &query.partition.topic).collect();
-    names.sort();
-    names.dedup();
-    let (reply, address) = ask_metadata(pool, ListOffsets::NAME, Some(names)).await?;
-    let topics = reply.topics.iter().filter_map(|topic| {
-        let name = own_name(topic.name.as_deref()?)?;
-        let described = match metadata::topic(topic) {
-            Ok(Ok(topic)) => Ok(topic),
-            Ok(Err(code)) => Err(refused(code)),
-            Err(what) => Err(malformed(ListOffsets::NAME, &address, &what)),
-        };
-        Some((name, described))
-    });
-    Ok(topics.collect())
-}
-
-fn leader(topics: &Described, partition: &TopicPartition) -> Result<BrokerId, KafkaError> {
-    let topic = match topics.get(&partition.topic) {
-        Some(Ok(topic)) => topic,
-        Some(Err(error)) => return Err(error.clone()),
-        None => return Err(refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)),
-    };
-    match topic
-        .partitions
-        .iter()
-        .find(|found| found.id == partition.partition)
-    {
-        Some(found) => found
-            .leader
-            .ok_or_else(|| refused(ErrorCode::LEADER_NOT_AVAILABLE)),
-        None => Err(refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)),
-    }
-}
-
-fn refused(code: ErrorCode) -> KafkaError {
-    KafkaError::Refused {
-        operation: ListOffsets::NAME,
-        code,
-        message: None,
     }
 }
 
@@ -158,8 +113,9 @@ fn request(queries: &[OffsetQuery]) -> ListOffsetsRequest {
             .with_partition_index(query.partition.partition.get())
             .with_current_leader_epoch(-1)
             .with_timestamp(match query.at {
-                OffsetSpec::Earliest => -2,
-                OffsetSpec::Latest => -1,
+                Position::Spec(OffsetSpec::Earliest) => -2,
+                Position::Spec(OffsetSpec::Latest) => -1,
+                Position::Time(time) => time,
             });
         topics.entry(&query.partition.topic).or_default().push(partition);
     }

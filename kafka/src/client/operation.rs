@@ -34,6 +34,8 @@ pub(super) trait Operation: std::fmt::Debug + Send + Sync + 'static {
     const NAME: &'static str;
     /// Whether it changes anything.
     const CHANGES: bool;
+    /// Whether Kafka may refuse a request as a whole for one item's sake.
+    const REFUSED_WHOLE: bool = true;
 
     /// The item's key.
     fn key(item: &Self::Item) -> Self::Key;
@@ -121,7 +123,7 @@ pub(super) fn settle<O: Operation>(
                     .map(|item| (O::key(item), Err(error.clone())))
                     .collect(),
             };
-            if left.len() > 1 && refused_whole::<O>(&answers) {
+            if O::REFUSED_WHOLE && left.len() > 1 && refused_whole::<O>(&answers) {
                 let second_half = left.split_off(left.len() / 2);
                 settled.append(&mut settle::<O>(Arc::clone(&pool), left, deadline).await);
                 settled.append(&mut settle::<O>(pool, second_half, deadline).await);
@@ -187,7 +189,7 @@ fn retry<O: Operation>(answer: &Result<O::Output, KafkaError>) -> Retry {
         KafkaError::Unreachable { failure, .. } if matches!(failure.cause, ConnectCause::Network(_)) => {
             Retry::Refresh
         }
-        _ if O::CHANGES => Retry::No,
+        // The broker asked is not the one to ask: it did nothing.
         KafkaError::Refused {
             code:
                 ErrorCode::LEADER_NOT_AVAILABLE
@@ -199,6 +201,7 @@ fn retry<O: Operation>(answer: &Result<O::Output, KafkaError>) -> Retry {
                 | ErrorCode::LISTENER_NOT_FOUND,
             ..
         } => Retry::Same,
+        _ if O::CHANGES => Retry::No,
         KafkaError::NoReply {
             cause: NoReply::Closed(_),
             ..

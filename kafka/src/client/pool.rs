@@ -23,6 +23,8 @@ const AVOIDED_FOR: Duration = Duration::from_secs(30);
 pub(super) enum Purpose {
     Read,
     Change,
+    /// Deleting records, which waits for replicas; over one of several connections.
+    Records(u8),
 }
 
 /// A value that one task makes while others wait; those that waited share its failure too.
@@ -177,7 +179,8 @@ impl Pool {
         found
     }
 
-    async fn brokers(&self) -> Result<Arc<Cluster>, ConnectFailure> {
+    /// The brokers, as last learned.
+    pub(super) async fn brokers(&self) -> Result<Arc<Cluster>, ConnectFailure> {
         let learn = async {
             let cluster = self.bootstrap().await?;
             match self.config.bootstrap.first() {

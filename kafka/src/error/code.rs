@@ -13,6 +13,8 @@ impl ErrorCode {
     pub const UNKNOWN_SERVER_ERROR: Self = Self(-1);
     /// `NONE`
     pub const NONE: Self = Self(0);
+    /// `OFFSET_OUT_OF_RANGE`
+    pub const OFFSET_OUT_OF_RANGE: Self = Self(1);
     /// `UNKNOWN_TOPIC_OR_PARTITION`
     pub const UNKNOWN_TOPIC_OR_PARTITION: Self = Self(3);
     /// `LEADER_NOT_AVAILABLE`

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
 
-use super::{Call, FakeKafka, FakeTopic, Fault, World, config};
+use super::{Call, FakeKafka, FakeTopic, Fault, World, config, records};
 use crate::admin::{
-    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, CreatedTopic,
-    GrowTopic, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
+    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, ConsumerGroup,
+    CreatedTopic, GrowTopic, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
 };
 use crate::config::HostPort;
 use crate::error::{ErrorCode, KafkaError, NoReply};
 use crate::probe::{ListenerReport, ListenerResult};
 use crate::types::{BrokerId, Offset, PartitionCount, PartitionId, ReplicationFactor, TopicId, TopicName};
 
-type Answer<T> = Result<T, (ErrorCode, String)>;
+pub(super) type Answer<T> = Result<T, (ErrorCode, String)>;
 
-fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Answer<T> {
+pub(super) fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Answer<T> {
     Err((code, message.into()))
 }
 
@@ -172,8 +172,11 @@ impl Admin for FakeKafka {
                     .iter()
                     .find(|(_, topic)| topic.id == id)
                     .map(|(name, _)| name.clone());
-                match name.and_then(|name| world.topics.remove(&name)) {
-                    Some(_) => Ok(()),
+                match name.and_then(|name| world.topics.remove_entry(&name)) {
+                    Some((name, _)) => {
+                        records::forget(world, &name);
+                        Ok(())
+                    }
                     None => refuse(
                         ErrorCode::UNKNOWN_TOPIC_ID,
                         "This server does not host this topic ID.",
@@ -212,6 +215,41 @@ impl Admin for FakeKafka {
             offset,
         ))
         .boxed()
+    }
+
+    fn offsets_at(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+        time: i64,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Offset>>> {
+        let operation = "list the offsets of partition";
+        let key = TopicPartition::clone;
+        ready(
+            self.answer(Call::OffsetsAt, operation, partitions, key, |world, at| {
+                records::offset_at(world, &at, time)
+            }),
+        )
+        .boxed()
+    }
+
+    fn delete_records(
+        &self,
+        before: BTreeMap<TopicPartition, Offset>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
+        let operation = "delete the records of partition";
+        let key = |(at, _): &(TopicPartition, Offset)| at.clone();
+        ready(self.answer(Call::DeleteRecords, operation, before, key, records::delete)).boxed()
+    }
+
+    fn consumer_groups(
+        &self,
+        topic: TopicName,
+        partitions: BTreeSet<PartitionId>,
+    ) -> BoxFuture<'_, Result<Vec<ConsumerGroup>, KafkaError>> {
+        let answer = self.answer_one(Call::ConsumerGroups, "list consumer groups", |world| {
+            records::groups_of(world, &topic, &partitions)
+        });
+        ready(answer).boxed()
     }
 
     fn probe_listeners(&self) -> BoxFuture<'_, Result<Vec<ListenerReport>, KafkaError>> {
@@ -312,7 +350,7 @@ fn create(world: &mut World, topic: NewTopic) -> Answer<CreatedTopic> {
     })
 }
 
-fn no_topic<T>() -> Answer<T> {
+pub(super) fn no_topic<T>() -> Answer<T> {
     refuse(
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         "This server does not host this topic-partition.",

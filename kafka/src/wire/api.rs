@@ -194,5 +194,7 @@ call!(
     }
 );
 
+mod purge;
+
 #[cfg(test)]
 mod tests;

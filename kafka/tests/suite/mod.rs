@@ -1,6 +1,7 @@
 //! What the admin port promises, asked of any implementation. Topics get fresh names and are deleted at the end.
 
 pub(crate) mod broker;
+mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +34,10 @@ pub(crate) async fn run(port: Port) {
     run.partitions_only_grow().await;
     run.deletes_go_by_id().await;
     run.offsets_of_an_empty_topic_are_zero().await;
+    run.empty_logs_have_no_record_of_any_time().await;
+    run.records_are_deleted_up_to_the_high_watermark_and_by_policy()
+        .await;
+    run.a_topic_without_consumers_has_no_groups().await;
     run.concurrent_calls_get_their_own_answers().await;
     run.listeners_are_probed().await;
     run.clean_up().await;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use ottla_kafka::admin::{
-    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, CreatedTopic, GrowTopic, NewTopic,
-    OffsetSpec, Topic, TopicPartition,
+    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup, CreatedTopic, GrowTopic,
+    NewTopic, OffsetSpec, Topic, TopicPartition,
 };
 use ottla_kafka::error::{Class, KafkaError};
 use ottla_kafka::probe::ListenerReport;
-use ottla_kafka::types::{Offset, TopicId, TopicName};
+use ottla_kafka::types::{Offset, PartitionId, TopicId, TopicName};
 use tokio::time::Instant;
 
 use crate::runtime::metrics::Metrics;
@@ -127,6 +127,29 @@ impl<A: Admin> Admin for Metered<A> {
         at: OffsetSpec,
     ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
         self.batch("list_offsets", self.inner.list_offsets(partitions, at))
+    }
+
+    fn offsets_at(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+        time: i64,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Offset>>> {
+        self.batch("offsets_at", self.inner.offsets_at(partitions, time))
+    }
+
+    fn delete_records(
+        &self,
+        before: BTreeMap<TopicPartition, Offset>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
+        self.batch("delete_records", self.inner.delete_records(before))
+    }
+
+    fn consumer_groups(
+        &self,
+        topic: TopicName,
+        partitions: BTreeSet<PartitionId>,
+    ) -> BoxFuture<'_, Result<Vec<ConsumerGroup>, KafkaError>> {
+        self.single("consumer_groups", self.inner.consumer_groups(topic, partitions))
     }
 
     fn probe_listeners(&self) -> BoxFuture<'_, Result<Vec<ListenerReport>, KafkaError>> {

@@ -4,18 +4,28 @@ use bytes::BytesMut;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kafka_protocol::messages::{BrokerId, TopicName};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{
+    BrokerId, DeleteRecordsRequest, DeleteRecordsResponse, GroupId, ListGroupsRequest, ListGroupsResponse,
+    OffsetFetchRequest, OffsetFetchResponse, TopicName,
+};
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
 use super::super::shape::check;
@@ -158,4 +168,28 @@ fn shapes_of_configuration() {
     agrees::<IncrementalAlterConfigsRequest>(
         &IncrementalAlterConfigsResponse::default().with_responses(vec![altered]),
     );
+}
+
+#[test]
+fn shapes_of_purges() {
+    let partition = DeleteRecordsPartitionResult::default().with_low_watermark(9);
+    let topic = DeleteRecordsTopicResult::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition.clone(), partition]);
+    agrees::<DeleteRecordsRequest>(&DeleteRecordsResponse::default().with_topics(vec![topic]));
+    let group = ListedGroup::default()
+        .with_group_id(GroupId(text("billing")))
+        .with_protocol_type(text("consumer"))
+        .with_group_state(text("Empty"));
+    agrees::<ListGroupsRequest>(&ListGroupsResponse::default().with_groups(vec![group.clone(), group]));
+    let partition = OffsetFetchResponsePartitions::default()
+        .with_committed_offset(7)
+        .with_metadata(Some(text("m")));
+    let topic = OffsetFetchResponseTopics::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition.clone(), partition]);
+    let group = OffsetFetchResponseGroup::default()
+        .with_group_id(GroupId(text("billing")))
+        .with_topics(vec![topic]);
+    agrees::<OffsetFetchRequest>(&OffsetFetchResponse::default().with_groups(vec![group]));
 }
