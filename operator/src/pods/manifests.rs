@@ -24,8 +24,8 @@ pub const RUN_ANNOTATION: &str = "ottla.dev/run";
 pub const TEMPLATE_ANNOTATION: &str = "ottla.dev/template";
 /// Exit code of a workload that was told to stop before its share was done; no fault of the pod.
 pub const INTERRUPTED: i32 = 143;
-/// How often one index of a bounded run may fail before the run does.
-const RETRIES_PER_INDEX: i32 = 5;
+/// How many failures of its pods end a bounded run, beyond one of each pod. Not a limit per index: see `docs/adr/0002`.
+const RETRIES: i32 = 5;
 
 /// The object children belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ pub fn job(workload: &Workload) -> Job {
             completions: Some(workload.replicas),
             parallelism: Some(workload.replicas),
             suspend: Some(workload.suspended),
-            backoff_limit_per_index: Some(RETRIES_PER_INDEX),
+            backoff_limit: Some(workload.replicas.saturating_add(RETRIES)),
             pod_replacement_policy: Some("Failed".to_owned()),
             pod_failure_policy: Some(PodFailurePolicy {
                 rules: failure_rules(),
