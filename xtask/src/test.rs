@@ -3,6 +3,7 @@
 //! A test that cannot run says `SKIPPED`; with a cluster at hand only the names in `e2e/skips.txt` may. The last line
 //! is always `N passed, N failed, N skipped`.
 
+mod lifecycle;
 mod live;
 mod tally;
 
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// Run only the live tests whose name contains this (leaves out everything else)
     #[arg(long, conflicts_with = "fast")]
     pub(crate) only: Option<String>,
+    /// Run only what interrupts `demo` and removes the cluster (leaves out everything else; ends with `down`)
+    #[arg(long, conflicts_with_all = ["fast", "only"])]
+    pub(crate) lifecycle: bool,
 }
 
 /// Runs the subcommand.
@@ -37,6 +41,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut tally = Tally::default();
     let outcome = if let Some(filter) = &args.only {
         live::run(&mut tally, Some(filter))
+    } else if args.lifecycle {
+        lifecycle::run(&mut tally)
     } else if args.fast {
         fast(&mut tally)
     } else {
