@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DynamicObject, ListParams};
 use ottla_e2e::broker::Broker;
 use ottla_e2e::live::Live;
-use ottla_e2e::object::Kind;
+use ottla_e2e::object::{Kind, Look};
 use ottla_e2e::scene::{LABEL, shared_password};
 use ottla_e2e::wait::{throughout, until};
 use ottla_e2e::{metrics, operator};
@@ -83,6 +83,23 @@ async fn metadata_records(broker: &Broker) -> Result<usize> {
     Ok(count)
 }
 
+/// The numbers of a workload under way are written down as they grow: with one in the cluster there is no rest to look at.
+async fn ensure_nothing_moves(live: &Live) -> Result<()> {
+    for kind in [Kind::Producer, Kind::Consumer] {
+        let api: Api<DynamicObject> = Api::all_with(live.client.clone(), &kind.resource());
+        for object in api.list(&ListParams::default()).await? {
+            let name = object.metadata.name.clone().unwrap_or_default();
+            let namespace = object.metadata.namespace.clone().unwrap_or_default();
+            ensure!(
+                !object.says("Ready", "True", "Running"),
+                "the {} {namespace}/{name} is running: this test needs a cluster where none is",
+                kind.name()
+            );
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn at_rest_nothing_is_written_and_a_restart_changes_nothing() -> Result<()> {
     let Some(live) = Live::connect("at_rest_nothing_is_written_and_a_restart_changes_nothing").await? else {
@@ -114,6 +131,7 @@ async fn at_rest_nothing_is_written_and_a_restart_changes_nothing() -> Result<()
     )
     .await?;
 
+    ensure_nothing_moves(&live).await?;
     let first = operator::pod(&live).await?;
     let before = written(&live, &broker).await?;
     throughout("the operator's one life", WATCH, async || {

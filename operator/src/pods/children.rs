@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting, Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::manifests::{RUN_ANNOTATION, TEMPLATE_ANNOTATION};
@@ -267,13 +267,7 @@ pub fn pod(pod: &Pod) -> PodFacts {
     } else if state.is_some_and(|s| s.running.is_some()) {
         PodState::Running
     } else if let Some(waiting) = state.and_then(|s| s.waiting.as_ref()) {
-        let reason = waiting.reason.as_deref().unwrap_or("Waiting");
-        let message = waiting.message.as_deref().unwrap_or_default();
-        PodState::Waiting(if message.is_empty() {
-            reason.to_owned()
-        } else {
-            format!("{reason}: {message}")
-        })
+        PodState::Waiting(waits(waiting, container.map_or("", |c| c.image.as_str())))
     } else {
         PodState::Waiting(unscheduled(pod).unwrap_or_else(|| "not started".to_owned()))
     };
@@ -290,6 +284,20 @@ pub fn pod(pod: &Pod) -> PodFacts {
         previous: container
             .and_then(|c| c.last_state.as_ref()?.terminated.as_ref())
             .map(ending),
+    }
+}
+
+/// Why a container waits. A pull that fails goes back and forth between two reasons and many texts, the time of the next
+/// try among them: it is told in one, so that a status that repeats it stays the same.
+fn waits(waiting: &ContainerStateWaiting, image: &str) -> String {
+    let reason = waiting.reason.as_deref().unwrap_or("Waiting");
+    let message = waiting.message.as_deref().unwrap_or_default();
+    match reason {
+        "ErrImagePull" | "ImagePullBackOff" => {
+            format!("the image {image} cannot be pulled; the pod's events tell why")
+        }
+        _ if message.is_empty() => reason.to_owned(),
+        _ => format!("{reason}: {message}"),
     }
 }
 

@@ -102,9 +102,24 @@ fn pod_state_is_the_containers() {
         }]})
     };
     assert_eq!(read(container(json!({"running": {}}))).state, PodState::Running);
+    let waits = |reason, message| {
+        read(container(
+            json!({"waiting": {"reason": reason, "message": message}}),
+        ))
+        .state
+    };
     assert_eq!(
-        read(container(json!({"waiting": {"reason": "ImagePullBackOff"}}))).state,
-        PodState::Waiting("ImagePullBackOff".to_owned())
+        waits("CreateContainerConfigError", "secret \"s\" not found"),
+        PodState::Waiting("CreateContainerConfigError: secret \"s\" not found".to_owned())
+    );
+    // The two faces of one failing pull, with texts that change at each try, are one state.
+    assert_eq!(
+        waits("ErrImagePull", "failed to resolve"),
+        PodState::Waiting("the image i cannot be pulled; the pod's events tell why".to_owned())
+    );
+    assert_eq!(
+        waits("ErrImagePull", "failed to resolve"),
+        waits("ImagePullBackOff", "Back-off pulling image, next try in 20s")
     );
     let ended = read(container(
         json!({"terminated": {"exitCode": 137, "reason": "Error", "message": "{}"}}),
