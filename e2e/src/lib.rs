@@ -15,5 +15,6 @@ pub mod object;
 pub mod operator;
 pub mod scene;
 pub mod wait;
+pub mod written;
 
 pub use scene::{Scene, scene};

@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Run only the live tests whose name contains this (leaves out everything else)
     #[arg(long, conflicts_with = "fast")]
     pub(crate) only: Option<String>,
+    /// Run only the soak tests: more than ten minutes in which nothing may be written (leaves out everything else)
+    #[arg(long, conflicts_with_all = ["fast", "only", "lifecycle"])]
+    pub(crate) soak: bool,
     /// Run only what interrupts `demo` and removes the cluster (leaves out everything else; ends with `down`)
     #[arg(long, conflicts_with_all = ["fast", "only"])]
     pub(crate) lifecycle: bool,
@@ -40,14 +43,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut tally = Tally::default();
     let outcome = if let Some(filter) = &args.only {
-        live::run(&mut tally, Some(filter))
+        live::run(&mut tally, live::Which::Named(filter))
+    } else if args.soak {
+        live::run(&mut tally, live::Which::Soak)
     } else if args.lifecycle {
         lifecycle::run(&mut tally)
     } else if args.fast {
         fast(&mut tally)
     } else {
         checks(&mut tally);
-        live::run(&mut tally, None)
+        live::run(&mut tally, live::Which::All)
     };
     let verdict = outcome.and_then(|()| judge(&tally, args.fast));
     tally

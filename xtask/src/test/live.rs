@@ -21,8 +21,19 @@ const SPARE: &str = "ottla-test-kafka";
 /// e2e tests at the same time: the node has few cores, and each asks for a pod or a JVM.
 const THREADS: &str = "--test-threads=4";
 
-/// Runs the live tests, or the e2e tests whose name contains `filter`.
-pub(super) fn run(tally: &mut Tally, filter: Option<&str>) -> Result<()> {
+/// Which of the live tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which<'a> {
+    /// All but those that take long.
+    All,
+    /// The e2e tests whose name contains this.
+    Named(&'a str),
+    /// Those that take long.
+    Soak,
+}
+
+/// Runs live tests.
+pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
     ui::step("remove what earlier tests left", |_| sweep())?;
     let spare = Spec::throw_away(SPARE, kafka::NEWEST);
@@ -33,7 +44,7 @@ pub(super) fn run(tally: &mut Tally, filter: Option<&str>) -> Result<()> {
         &up.images,
     )?;
     let newest = Live::new(SPARE, &spare.bootstrap(), &up.images)?;
-    if filter.is_none() {
+    if which == Which::All {
         tally.check(
             "Kafka's outward face",
             ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
@@ -48,7 +59,11 @@ pub(super) fn run(tally: &mut Tally, filter: Option<&str>) -> Result<()> {
         )?;
     }
     ui::heading("As a user");
-    let args: Vec<&str> = filter.into_iter().chain([THREADS]).collect();
+    let args = match which {
+        Which::All => vec![THREADS],
+        Which::Named(filter) => vec![filter, THREADS],
+        Which::Soak => vec!["--ignored", "--test-threads=1"],
+    };
     suite_with(
         "e2e tests",
         tally,
