@@ -14,6 +14,7 @@ mod topics;
 use std::sync::Arc;
 
 use crate::config::ConnectionConfig;
+use crate::permit::Permit;
 
 use configs::{AlterConfigs, DescribeConfigs};
 use lane::Lane;
@@ -44,7 +45,13 @@ impl KafkaAdmin {
     /// Takes the configuration; opens nothing yet.
     #[must_use]
     pub fn new(config: ConnectionConfig) -> Self {
-        let pool = Arc::new(Pool::new(config));
+        Self::under(config, Permit::unlimited())
+    }
+
+    /// The same, with changes sent only while this permit holds.
+    #[must_use]
+    pub fn under(config: ConnectionConfig, permit: Permit) -> Self {
+        let pool = Arc::new(Pool::new(config, permit));
         Self {
             list_topics: Lane::new(&pool),
             describe_topics: Lane::new(&pool),

@@ -82,6 +82,12 @@ pub enum KafkaError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The right to change anything ended before the request left; nothing was sent.
+    #[error("did not {operation}: the right to change anything here has ended")]
+    NotPermitted {
+        /// What was to be asked.
+        operation: &'static str,
+    },
     /// The call was dropped half-way, with the client or the process that made it; it may or may not have been done.
     #[error("abandoned when asked to {operation}")]
     Abandoned {
@@ -116,7 +122,7 @@ impl KafkaError {
             },
             Self::NoReply { .. } | Self::Abandoned { .. } => Class::Ambiguous,
             Self::Unsupported { .. } | Self::Invalid { .. } => Class::Terminal,
-            Self::DeadlinePassed { .. } => Class::Retriable,
+            Self::DeadlinePassed { .. } | Self::NotPermitted { .. } => Class::Retriable,
         }
     }
 

@@ -18,7 +18,9 @@ use rstest::rstest;
 use tokio::sync::Notify;
 
 use ottla_kafka::admin::{Admin, NewTopic};
+use ottla_kafka::client::KafkaAdmin;
 use ottla_kafka::error::{Class, ConnectCause, ErrorCode, KafkaError, NoReply, Spoken, Stage};
+use ottla_kafka::permit::Permit;
 use ottla_kafka::probe::ListenerResult;
 use ottla_kafka::types::TopicName;
 
@@ -96,7 +98,7 @@ async fn silence_and_a_close_are_told_apart() {
         bootstrap: vec![gone],
         ..silent.config()
     };
-    let client = ottla_kafka::client::KafkaAdmin::new(config);
+    let client = KafkaAdmin::new(config);
     assert_eq!(cause(client.describe_cluster().await), ConnectCause::Refused);
 }
 
@@ -287,6 +289,67 @@ async fn a_change_without_a_reply_is_ambiguous_and_not_repeated() {
     );
     assert_eq!(error.class(), Class::Ambiguous);
     assert_eq!(broker.seen(ApiKey::CreateTopics).len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_leaves_only_while_the_permit_holds_and_a_question_always() {
+    let broker = ScriptedBroker::start(|_| async { Reaction::Proper }).await;
+    let permit = Permit::unlimited();
+    let client = KafkaAdmin::under(broker.config(), permit.clone());
+    let answers = client.create_topics(vec![topic("a")]).await;
+    assert!(answers[&name("a")].is_ok(), "{answers:?}");
+
+    permit.end();
+    let error = client.create_topics(vec![topic("b")]).await[&name("b")]
+        .clone()
+        .unwrap_err();
+    assert!(matches!(error, KafkaError::NotPermitted { .. }), "{error:?}");
+    assert_eq!(error.class(), Class::Retriable);
+    assert!(!error.is_connection());
+    let question = name("question");
+    assert_eq!(
+        client.describe_topics([question.clone()].into()).await[&question],
+        Ok(None)
+    );
+    let sent = broker.seen(ApiKey::CreateTopics);
+    assert_eq!(sent.iter().map(Seen::created).collect::<Vec<_>>(), [["a"]]);
+}
+
+#[tokio::test]
+async fn a_permit_that_ends_while_a_change_waits_for_its_turn_keeps_it_unsent() {
+    let permit = Permit::unlimited();
+    let go = Arc::new(Notify::new());
+    let answer = go.clone();
+    let broker = ScriptedBroker::start(move |seen| {
+        let answer = answer.clone();
+        async move {
+            if seen.key == ApiKey::CreateTopics {
+                answer.notified().await;
+            }
+            Reaction::Proper
+        }
+    })
+    .await;
+    let client = KafkaAdmin::under(broker.config(), permit.clone());
+    let second = async {
+        while broker.seen(ApiKey::CreateTopics).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // It fills the next request while the first is in flight.
+        let mut second = client.create_topics(vec![topic("b")]);
+        assert!(futures::poll!(&mut second).is_pending());
+        permit.end();
+        go.notify_one();
+        second.await
+    };
+    let (first, second) = tokio::join!(client.create_topics(vec![topic("a")]), second);
+    assert!(first[&name("a")].is_ok(), "{first:?}");
+    assert!(
+        matches!(second[&name("b")], Err(KafkaError::NotPermitted { .. })),
+        "{second:?}"
+    );
+    let sent = broker.seen(ApiKey::CreateTopics);
+    assert_eq!(sent.iter().map(Seen::created).collect::<Vec<_>>(), [["a"]]);
 }
 
 #[tokio::test]

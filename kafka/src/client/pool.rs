@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::admin::{Broker, Cluster};
 use crate::config::{ConnectionConfig, HostPort};
 use crate::error::{ConnectCause, ConnectFailure};
+use crate::permit::Permit;
 use crate::types::{BrokerId, ClusterId};
 use crate::wire::{Connection, dial};
 
@@ -86,6 +87,7 @@ type ConnectionSlot = Arc<Slot<Arc<Connection>>>;
 #[derive(Debug)]
 pub(super) struct Pool {
     config: ConnectionConfig,
+    permit: Permit,
     first_met: Mutex<Option<ClusterId>>,
     cluster: Slot<Arc<Cluster>>,
     connections: Mutex<HashMap<(HostPort, Purpose), ConnectionSlot>>,
@@ -93,9 +95,10 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(config: ConnectionConfig) -> Self {
+    pub(super) fn new(config: ConnectionConfig, permit: Permit) -> Self {
         Self {
             config,
+            permit,
             first_met: Mutex::default(),
             cluster: Slot::default(),
             connections: Mutex::default(),
@@ -211,7 +214,7 @@ impl Pool {
         let make = async {
             let connection = dial(address, &self.config).await?;
             self.check_cluster(address, &connection.hello().cluster)?;
-            Ok(Arc::new(connection))
+            Ok(Arc::new(connection.under(self.permit.clone())))
         };
         let outcome = slot
             .get(|connection| connection.is_usable(Instant::now()), make)

@@ -20,6 +20,8 @@ pub(crate) trait Call: Request<Response = Self::Reply> + Send + Sync {
     const NAME: &'static str;
     /// The oldest version that carries what is needed, and the newest whose reply is known here.
     const SPOKEN: (i16, i16);
+    /// Whether it may change anything: then it leaves only while the client's permit holds.
+    const CHANGES: bool;
     /// What a reply looks like.
     fn reply_shape(version: i16) -> &'static [Shape];
     /// For how long the broker asks to be left alone, in milliseconds.
@@ -28,12 +30,17 @@ pub(crate) trait Call: Request<Response = Self::Reply> + Send + Sync {
 
 const NO_TAGS: Shape = Tags(&[]);
 
+// A call changes something unless it is said to read: who forgets the word sends too little, never too much.
 macro_rules! call {
-    ($request:ty, $reply:ty, $name:literal, $floor:literal..=$ceiling:literal, throttle $throttle:expr, $shape:expr) => {
+    (reads $($rest:tt)*) => {
+        call!(@false $($rest)*);
+    };
+    (@$changes:literal $request:ty, $reply:ty, $name:literal, $floor:literal..=$ceiling:literal, throttle $throttle:expr, $shape:expr) => {
         impl Call for $request {
             type Reply = $reply;
             const NAME: &'static str = $name;
             const SPOKEN: (i16, i16) = ($floor, $ceiling);
+            const CHANGES: bool = $changes;
 
             fn reply_shape(version: i16) -> &'static [Shape] {
                 let shape: fn(i16) -> &'static [Shape] = $shape;
@@ -46,10 +53,14 @@ macro_rules! call {
             }
         }
     };
+    ($($rest:tt)*) => {
+        call!(@true $($rest)*);
+    };
 }
 
 // Version 3 is the first with a client name; a broker without it answers in version 0.
 call!(
+    reads
     ApiVersionsRequest,
     ApiVersionsResponse,
     "ApiVersions",
@@ -70,6 +81,7 @@ call!(
     }
 );
 call!(
+    reads
     SaslHandshakeRequest,
     SaslHandshakeResponse,
     "SaslHandshake",
@@ -78,6 +90,7 @@ call!(
     |_| { &[Fixed(2), OldList(&[OldText])] }
 );
 call!(
+    reads
     SaslAuthenticateRequest,
     SaslAuthenticateResponse,
     "SaslAuthenticate",
@@ -93,6 +106,7 @@ call!(
 );
 // Version 10 is the first with topic ids.
 call!(
+    reads
     MetadataRequest,
     MetadataResponse,
     "Metadata",
@@ -152,6 +166,7 @@ call!(
     |_| &[Fixed(4), List(&[Text, Fixed(2), Text, NO_TAGS]), NO_TAGS]
 );
 call!(
+    reads
     DescribeConfigsRequest,
     DescribeConfigsResponse,
     "DescribeConfigs",
@@ -180,6 +195,7 @@ call!(
     ]
 );
 call!(
+    reads
     ListOffsetsRequest,
     ListOffsetsResponse,
     "ListOffsets",

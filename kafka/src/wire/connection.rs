@@ -14,6 +14,7 @@ use super::shape::{self, Shape};
 use crate::admin::Cluster;
 use crate::config::HostPort;
 use crate::error::{ConnectCause, ConnectFailure, KafkaError, NoReply};
+use crate::permit::Permit;
 
 /// An idle connection is given up before Kafka does (`connections.max.idle.ms`, 10 minutes by default; some load
 /// balancers 5), so that no request runs into a close.
@@ -78,6 +79,12 @@ pub(super) struct Pace {
 }
 
 impl Connection {
+    /// The same, with changes sent only while this permit holds.
+    pub(crate) fn under(mut self, permit: Permit) -> Self {
+        self.link.set_permit(permit);
+        self
+    }
+
     /// The address it was dialled at.
     pub(crate) fn address(&self) -> &HostPort {
         &self.address
@@ -145,6 +152,10 @@ impl Connection {
     fn explain(&self, operation: &'static str, failure: CallFailure) -> KafkaError {
         match failure {
             CallFailure::CannotEncode(reason) => KafkaError::Invalid { operation, reason },
+            CallFailure::Unanswered(Unanswered {
+                cause: LinkClosed::Withheld,
+                ..
+            }) => KafkaError::NotPermitted { operation },
             CallFailure::Unanswered(Unanswered { sent: false, cause }) => KafkaError::Unreachable {
                 operation,
                 failure: ConnectFailure {
@@ -158,7 +169,9 @@ impl Connection {
                 cause: match cause {
                     LinkClosed::TimedOut(after) => NoReply::TimedOut(after),
                     LinkClosed::Ended(how) => NoReply::Closed(how),
-                    LinkClosed::NotAFrame(_) | LinkClosed::Malformed(_) => NoReply::Malformed(words(&cause)),
+                    LinkClosed::NotAFrame(_) | LinkClosed::Malformed(_) | LinkClosed::Withheld => {
+                        NoReply::Malformed(words(&cause))
+                    }
                 },
             },
         }
@@ -171,6 +184,7 @@ fn words(cause: &LinkClosed) -> String {
         LinkClosed::Ended(how) => how.clone(),
         LinkClosed::NotAFrame(first) => format!("{:#010x} is no reply's length", u32::from_be_bytes(*first)),
         LinkClosed::Malformed(what) => what.clone(),
+        LinkClosed::Withheld => "the right to change anything has ended".to_owned(),
     }
 }
 
@@ -193,7 +207,11 @@ pub(crate) async fn exchange<C: Call>(
 ) -> Result<C::Reply, CallFailure> {
     let frame = request_frame(client_id, request, version).map_err(CallFailure::CannotEncode)?;
     let reply = link
-        .exchange(|correlation| with_correlation(frame, correlation), deadline)
+        .exchange(
+            |correlation| with_correlation(frame, correlation),
+            C::CHANGES,
+            deadline,
+        )
         .await;
     let reply = reply.map_err(CallFailure::Unanswered)?;
     read_reply::<C>(reply, version).map_err(|what| {

@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::api::Call;
 use super::connection::{CallFailure, Connection, Hello, Pace, Versions, exchange};
 use super::link::{Link, LinkClosed};
 use crate::admin::Cluster;
@@ -104,6 +105,7 @@ impl Dialling<'_> {
         let reply = link
             .exchange(
                 |correlation| super::connection::with_correlation(frame, correlation),
+                <ApiVersionsRequest as Call>::CHANGES,
                 self.left(),
             )
             .await
@@ -198,6 +200,9 @@ impl Dialling<'_> {
             LinkClosed::Ended(_) => ConnectCause::Closed(stage),
             LinkClosed::NotAFrame(first) => ConnectCause::WrongProtocol(spoken(first)),
             LinkClosed::Malformed(what) => ConnectCause::WrongProtocol(Spoken::Other(what)),
+            LinkClosed::Withheld => {
+                ConnectCause::Network("the right to change anything has ended".to_owned())
+            }
         }
     }
 }

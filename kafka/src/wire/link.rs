@@ -11,8 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{FrameError, read_frame};
+use crate::permit::Permit;
 
-/// Why a stream was closed.
+/// Why there is no reply. All but the last close the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkClosed {
     /// A reply did not come in time; were the stream kept, it could meet the next request.
@@ -23,6 +24,8 @@ pub(crate) enum LinkClosed {
     NotAFrame([u8; 4]),
     /// A reply came that is not the one due.
     Malformed(String),
+    /// The request would have changed something, and the permit for that has ended. The stream stays open.
+    Withheld,
 }
 
 /// A request without a reply.
@@ -65,13 +68,32 @@ impl Shared {
         }
         self.stop.cancel();
     }
+
+    /// Answers a request that was not sent.
+    fn withhold(&self, correlation: i32) {
+        let mut state = self.state();
+        let place = state.due.iter().position(|(due, _)| *due == correlation);
+        if let Some((_, waiting)) = place.and_then(|place| state.due.remove(place)) {
+            let _caller_gone = waiting.send(Err(LinkClosed::Withheld));
+        }
+    }
+}
+
+/// A request on its way to the socket.
+#[derive(Debug)]
+struct Outgoing {
+    frame: Bytes,
+    correlation: i32,
+    /// Asked right before the frame is written; none for what only reads.
+    permit: Option<Permit>,
 }
 
 /// One byte stream to a broker. Dropped, it closes.
 #[derive(Debug)]
 pub(crate) struct Link {
     shared: Arc<Shared>,
-    outgoing: mpsc::UnboundedSender<Bytes>,
+    outgoing: mpsc::UnboundedSender<Outgoing>,
+    permit: Permit,
 }
 
 impl Link {
@@ -88,7 +110,16 @@ impl Link {
         let (reader, writer) = tokio::io::split(stream);
         tokio::spawn(write_requests(writer, queue, Arc::clone(&shared)));
         tokio::spawn(read_replies(reader, Arc::clone(&shared)));
-        Self { shared, outgoing }
+        Self {
+            shared,
+            outgoing,
+            permit: Permit::unlimited(),
+        }
+    }
+
+    /// Sends changes only while this permit holds.
+    pub(super) fn set_permit(&mut self, permit: Permit) {
+        self.permit = permit;
     }
 
     /// Why it is closed, if it is.
@@ -101,10 +132,12 @@ impl Link {
         self.shared.close(cause);
     }
 
-    /// Sends one request, encoded with the correlation id it is given, and waits for its reply's frame.
+    /// Sends one request, encoded with the correlation id it is given, and waits for its reply's frame. `changes` says
+    /// that it needs the permit.
     pub(crate) async fn exchange(
         &self,
         encode: impl FnOnce(i32) -> Bytes,
+        changes: bool,
         deadline: Duration,
     ) -> Result<Bytes, Unanswered> {
         let reply = {
@@ -120,7 +153,12 @@ impl Link {
             state.next_correlation = correlation.wrapping_add(1);
             let (waiting, reply) = oneshot::channel();
             state.due.push_back((correlation, waiting));
-            if self.outgoing.send(encode(correlation)).is_err() {
+            let request = Outgoing {
+                frame: encode(correlation),
+                correlation,
+                permit: changes.then(|| self.permit.clone()),
+            };
+            if self.outgoing.send(request).is_err() {
                 state.due.pop_back();
                 return Err(Unanswered {
                     sent: false,
@@ -132,6 +170,7 @@ impl Link {
         let sent = |cause| Unanswered { sent: true, cause };
         match tokio::time::timeout(deadline, reply).await {
             Ok(Ok(Ok(frame))) => Ok(frame),
+            Ok(Ok(Err(cause @ LinkClosed::Withheld))) => Err(Unanswered { sent: false, cause }),
             Ok(Ok(Err(cause))) => Err(sent(cause)),
             Ok(Err(_)) => Err(sent(LinkClosed::Ended("already closed".to_owned()))),
             Err(_) => {
@@ -151,13 +190,17 @@ impl Drop for Link {
 
 async fn write_requests<W: AsyncWrite>(
     writer: W,
-    mut queue: mpsc::UnboundedReceiver<Bytes>,
+    mut queue: mpsc::UnboundedReceiver<Outgoing>,
     shared: Arc<Shared>,
 ) {
     let writing = async {
         let mut writer = std::pin::pin!(writer);
         while let Some(request) = queue.recv().await {
-            if let Err(error) = writer.write_all(&request).await {
+            if request.permit.is_some_and(|permit| !permit.holds()) {
+                shared.withhold(request.correlation);
+                continue;
+            }
+            if let Err(error) = writer.write_all(&request.frame).await {
                 return shared.close(&LinkClosed::Ended(error.to_string()));
             }
         }

@@ -24,6 +24,7 @@ call!(
 );
 // Version 4 is the first that tells a group's state.
 call!(
+    reads
     ListGroupsRequest,
     ListGroupsResponse,
     "ListGroups",
@@ -38,6 +39,7 @@ call!(
 );
 // Version 8 is the first that takes several groups; from version 10 on topics go by id.
 call!(
+    reads
     OffsetFetchRequest,
     OffsetFetchResponse,
     "OffsetFetch",

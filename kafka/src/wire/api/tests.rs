@@ -193,3 +193,25 @@ fn shapes_of_purges() {
         .with_topics(vec![topic]);
     agrees::<OffsetFetchRequest>(&OffsetFetchResponse::default().with_groups(vec![group]));
 }
+
+#[test]
+fn what_changes_anything_needs_the_permit() {
+    let changes = [
+        CreateTopicsRequest::CHANGES,
+        DeleteTopicsRequest::CHANGES,
+        CreatePartitionsRequest::CHANGES,
+        IncrementalAlterConfigsRequest::CHANGES,
+        DeleteRecordsRequest::CHANGES,
+    ];
+    let reads = [
+        ApiVersionsRequest::CHANGES,
+        SaslHandshakeRequest::CHANGES,
+        SaslAuthenticateRequest::CHANGES,
+        MetadataRequest::CHANGES,
+        DescribeConfigsRequest::CHANGES,
+        ListOffsetsRequest::CHANGES,
+        ListGroupsRequest::CHANGES,
+        OffsetFetchRequest::CHANGES,
+    ];
+    assert_eq!((changes, reads), ([true; 5], [false; 8]));
+}
