@@ -107,6 +107,11 @@ pub struct KafkaTopicSpec {
     /// Always takes it over and changes it, Never refuses.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
+    /// What happens when somebody else changes the topic while this object stays the same: Correct (default) sets it
+    /// back, and creates the topic again if it was deleted; Report leaves it alone and says so. A change of this spec
+    /// is carried out either way.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
     /// Stops acting on Kafka. An object deleted while suspended leaves the topic as it is.
     #[serde(default)]
     pub suspend: bool,
@@ -157,6 +162,16 @@ pub enum AdoptionPolicy {
     Never,
 }
 
+/// What happens when somebody else changes the topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    /// It is set back; a deleted topic is created again.
+    #[default]
+    Correct,
+    /// It is left as it is, and status.drift says what differs.
+    Report,
+}
+
 /// What the topic is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -182,17 +197,19 @@ pub struct KafkaTopicStatus {
     /// Live replication factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
-    /// The configs set on the topic by this object, saved before they are set.
+    /// The configs set on the topic by this object, with the values last set. A key is saved, without a value, before
+    /// it is set for the first time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 128))]
     pub managed_config: BTreeMap<String, String>,
-    /// What differs from the spec and was not changed: a refusal, or what an adoption would change.
+    /// What differs from the spec and stays so: what driftPolicy Report leaves alone, what was refused, or what an
+    /// adoption would change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 128),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"])
     )]
-    pub difference: Vec<Difference>,
+    pub drift: Vec<Difference>,
     /// Ready, Reconciling and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]

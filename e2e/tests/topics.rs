@@ -66,8 +66,8 @@ async fn a_topic_is_created_grown_changed_and_never_shrunk() -> Result<()> {
         let config = json!({"retention": {"time": "3d"}});
         scene.apply(Kind::Topic, "life", with(base(3), &config)).await?;
         let refused = scene.await_says(Kind::Topic, "life", ("Ready", "False", "PartitionDecreaseRefused"), 30).await?;
-        let keys: Vec<Value> = refused.at("/status/difference").as_array().into_iter().flatten().map(|d| d["key"].clone()).collect();
-        ensure!(keys.contains(&json!("partitions")), "difference: {}", refused.at("/status/difference"));
+        let keys: Vec<Value> = refused.at("/status/drift").as_array().into_iter().flatten().map(|d| d["key"].clone()).collect();
+        ensure!(keys.contains(&json!("partitions")), "drift: {}", refused.at("/status/drift"));
         let seen = live(scene, "life").await?;
         ensure!(seen.partitions == 5, "{seen:?}");
         ensure!(seen.config["retention.ms"] == "259200000", "the rest did not apply: {seen:?}");
@@ -121,11 +121,7 @@ async fn an_existing_topic_is_adopted_only_when_nothing_changes_or_on_request() 
         let held = scene
             .await_says(Kind::Topic, "other", ("Ready", "False", "AdoptionRequired"), 30)
             .await?;
-        let difference = held
-            .at("/status/difference")
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let difference = held.at("/status/drift").as_array().cloned().unwrap_or_default();
         let partitions = difference
             .iter()
             .find(|one| one["key"] == "partitions")

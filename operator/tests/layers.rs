@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 /// Files that decide: time, chance and the world are arguments there.
 const PURE: [&str; 4] = ["desired.rs", "plan.rs", "status.rs", "reason.rs"];
 /// Pure beyond those.
-const ALSO_PURE: [&str; 5] = [
+const ALSO_PURE: [&str; 6] = [
+    "topic/plan/keys.rs",
     "topic/config.rs",
     "topic/notes.rs",
     "topic/claims.rs",

@@ -16,7 +16,7 @@ use super::plan;
 use super::reason::Reason;
 use super::status::{self, Outcome};
 use super::upkeep::{CROWDED, Kafka};
-use super::{Topics, at_home, conclude};
+use super::{Topics, at_home, conclude, has_finalizer};
 use crate::cluster::cluster_key;
 use crate::runtime::apply;
 use crate::runtime::events::Note;
@@ -82,13 +82,6 @@ pub(super) async fn reconcile(
     ctx.publish(super::KIND, &*object, &[note]).await;
     apply::remove_finalizer(ctx, &ctx.stores.topics, &*object, ottla_crds::TOPIC_FINALIZER).await?;
     Ok(Action::AwaitChange)
-}
-
-fn has_finalizer(object: &KafkaTopic) -> bool {
-    object
-        .finalizers()
-        .iter()
-        .any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER)
 }
 
 fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_crds::parse;
-use ottla_crds::topic::{AdoptionPolicy, CleanupPolicy, DeletionPolicy, KafkaTopicSpec};
+use ottla_crds::topic::{AdoptionPolicy, CleanupPolicy, DeletionPolicy, DriftPolicy, KafkaTopicSpec};
 use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicName};
 
 use super::config::{self, canonical};
@@ -33,6 +33,8 @@ pub struct Desired {
     pub deletion: DeletionPolicy,
     /// Whether an existing topic is taken over.
     pub adoption: AdoptionPolicy,
+    /// What happens to what somebody else changes.
+    pub drift: DriftPolicy,
     /// Whether nothing is to be done.
     pub suspend: bool,
 }
@@ -76,6 +78,7 @@ pub fn parse(object_name: &str, raw: &KafkaTopicSpec) -> Result<Desired, Invalid
         unmanaged: unmanaged(raw)?,
         deletion: raw.deletion_policy,
         adoption: raw.adoption_policy,
+        drift: raw.drift_policy,
         suspend: raw.suspend,
     };
     consistent(&desired)?;

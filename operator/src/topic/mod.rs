@@ -96,11 +96,7 @@ async fn keep_finalizer(
     desired: &Desired,
 ) -> Result<Arc<KafkaTopic>, Error> {
     let store = &ctx.stores.topics;
-    let has = object
-        .finalizers()
-        .iter()
-        .any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER);
-    match (desired.deletion, has) {
+    match (desired.deletion, has_finalizer(&object)) {
         (DeletionPolicy::Delete, false) if at_home(&object) => {
             apply::add_finalizer(ctx, store, &*object, ottla_crds::TOPIC_FINALIZER).await
         }
@@ -110,6 +106,20 @@ async fn keep_finalizer(
         }
         _ => Ok(object),
     }
+}
+
+fn has_finalizer(object: &KafkaTopic) -> bool {
+    object
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == ottla_crds::TOPIC_FINALIZER)
+}
+
+/// Whether an object that is to delete its topic lacks what makes it wait for that.
+fn lost_finalizer(object: &KafkaTopic) -> bool {
+    object.spec.deletion_policy == DeletionPolicy::Delete
+        && object.metadata.deletion_timestamp.is_none()
+        && !has_finalizer(object)
 }
 
 /// Whether an object lives in its KafkaCluster's own namespace.
@@ -174,6 +184,10 @@ pub fn triggers(ctx: &Context, topics: &Arc<Topics>) {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&uid);
+        }
+        // No other change shows it: neither generation nor annotations move.
+        if old.is_some_and(|old| has_finalizer(old)) && new.is_some_and(|new| lost_finalizer(new)) {
+            queue.add(key.clone());
         }
         let stake = |object: Option<&Arc<KafkaTopic>>| {
             object.map(|object| {

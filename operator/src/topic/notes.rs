@@ -32,6 +32,7 @@ pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> V
             "ClusterNotFound",
             "ClusterNotReady",
             "Suspended",
+            "TopicMissing",
         ]
         .contains(&reason)
     };
@@ -49,10 +50,10 @@ pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> V
 }
 
 /// Drift put right, and growth over records.
-pub(super) fn of_action(plan: &Plan, action: &Action, over_records: bool, drift: bool) -> Vec<Note> {
+pub(super) fn of_action(plan: &Plan, action: &Action, over_records: bool) -> Vec<Note> {
     match action {
-        Action::Alter { set, unset, .. } if drift && plan.claim == Claim::Ours => {
-            let keys: Vec<&str> = set.keys().chain(unset).map(String::as_str).collect();
+        Action::Alter { .. } if !plan.drifted.is_empty() => {
+            let keys: Vec<&str> = plan.drifted.iter().map(String::as_str).collect();
             vec![Note::normal(
                 "DriftCorrected",
                 "Alter",

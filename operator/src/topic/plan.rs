@@ -4,13 +4,16 @@
 //! *Architecture Invariant:* no plan here removes data. Partitions are never fewer afterwards, no topic is deleted,
 //! and a key that this object neither names nor set before is in no action.
 
+mod keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_crds::topic::{AdoptionPolicy, Difference};
+use ottla_crds::topic::{AdoptionPolicy, Difference, DriftPolicy};
 use ottla_kafka::admin::{ConfigEntry, ConfigSource, NewTopic};
 use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicId, TopicName};
 
-use super::config::same;
+use self::keys::Changes;
+pub use self::keys::managed;
 use super::desired::Desired;
 use super::reason::Reason;
 
@@ -134,6 +137,8 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// What differs and stays so.
     pub difference: Vec<Difference>,
+    /// The configs among the actions that somebody else had changed.
+    pub drifted: BTreeSet<String>,
 }
 
 /// What must be written down before an act.
@@ -141,7 +146,7 @@ pub struct Plan {
 pub enum Save {
     /// That a topic is about to be created.
     Announcement,
-    /// The configs that will be ours.
+    /// The configs that are ours and those that will be; the latter without a value.
     Managed(BTreeMap<String, String>),
 }
 
@@ -153,6 +158,7 @@ impl Plan {
             actions: vec![],
             refusals: vec![],
             difference: vec![],
+            drifted: BTreeSet::new(),
         }
     }
 
@@ -192,6 +198,14 @@ pub fn plan(desired: &Desired, sight: &Sight, recorded: &Recorded, policy: &Poli
 
 fn create(desired: &Desired, recorded: &Recorded, policy: &Policy) -> Plan {
     // Announced after it was ours, it is still to come back as it was.
+    if recorded.id.is_some() && desired.drift == DriftPolicy::Report {
+        return Plan::refuse(
+            Claim::HandsOff,
+            Reason::TopicGone,
+            "the topic was deleted by somebody else, and driftPolicy is Report; to have it created again, without its \
+             records, set driftPolicy to Correct",
+        );
+    }
     let again = recorded.id.is_some() || (recorded.announced && recorded.partitions.is_some());
     let mut plan = Plan::new(if again { Claim::Recreate } else { Claim::Create });
     let last = |seen: Option<PartitionCount>| if again { seen } else { None };
@@ -269,19 +283,45 @@ fn adopt(desired: &Desired, live: &Live, recorded: &Recorded, policy: &Policy) -
 /// Brings a topic that is ours, or becomes it, to its spec.
 fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Plan {
     let mut plan = Plan::new(claim);
-    let (set, unset) = config_changes(desired, live, recorded);
-    if set.keys().any(|key| !recorded.managed.contains_key(key)) {
-        let mut managed = recorded.managed.clone();
-        managed.extend(desired.config.clone());
-        plan.save = Some(Save::Managed(managed));
-    }
-    if !set.is_empty() || !unset.is_empty() {
+    let mut changes = Changes::of(desired, live, recorded);
+    let drift = if claim == Claim::Ours {
+        changes.leave_drift(desired.drift, live)
+    } else {
+        changes.drifted.clear();
+        vec![]
+    };
+    plan.save = changes.announcement(recorded).map(Save::Managed);
+    plan.drifted = changes.drifted;
+    if !changes.set.is_empty() || !changes.unset.is_empty() {
         plan.actions.push(Action::Alter {
             topic: desired.name.clone(),
-            set,
-            unset,
+            set: changes.set,
+            unset: changes.unset,
         });
     }
+    shape(&mut plan, desired, live);
+    if !drift.is_empty() {
+        plan.refusals.push(drifted(&drift));
+        plan.difference.extend(drift);
+    }
+    plan
+}
+
+/// What driftPolicy Report leaves alone.
+fn drifted(drift: &[Difference]) -> Refusal {
+    let keys: Vec<&str> = drift.iter().map(|one| one.key.as_str()).collect();
+    Refusal {
+        reason: Reason::Drifted,
+        message: format!(
+            "somebody else changed {}, and driftPolicy is Report; take the change into the spec, or set driftPolicy to \
+             Correct to have it set back",
+            keys.join(", ")
+        ),
+    }
+}
+
+/// Brings partitions and replicas to the spec, as far as that can be done.
+fn shape(plan: &mut Plan, desired: &Desired, live: &Live) {
     match desired.partitions {
         Some(wanted) if wanted > live.partitions => plan.actions.push(Action::Grow {
             topic: desired.name.clone(),
@@ -318,7 +358,6 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
             Some(&live.replication_factor),
         ));
     }
-    plan
 }
 
 fn difference(key: &str, desired: &impl ToString, live: Option<&impl ToString>) -> Difference {
@@ -346,46 +385,8 @@ fn changes(desired: &Desired, live: &Live, recorded: &Recorded) -> Vec<Differenc
             Some(&live.replication_factor),
         ));
     }
-    let (set, _) = config_changes(desired, live, recorded);
-    for (key, value) in set {
-        let on_topic = live
-            .config
-            .get(&key)
-            .filter(|entry| entry.source == ConfigSource::Topic);
-        all.push(difference(
-            &key,
-            &value,
-            on_topic.and_then(|entry| entry.value.as_ref()),
-        ));
-    }
+    all.extend(Changes::of(desired, live, recorded).differences(live));
     all
-}
-
-/// Configs to set: those not both equal and set on the topic itself. Configs to reset: those we set, no longer asked
-/// for, and still set on the topic.
-fn config_changes(
-    desired: &Desired,
-    live: &Live,
-    recorded: &Recorded,
-) -> (BTreeMap<String, String>, BTreeSet<String>) {
-    let on_topic = |key: &str| {
-        live.config
-            .get(key)
-            .filter(|entry| entry.source == ConfigSource::Topic)
-    };
-    let holds = |key: &str, value: &str| {
-        on_topic(key).is_some_and(|entry| entry.value.as_deref().is_some_and(|live| same(key, live, value)))
-    };
-    let set = desired.config.iter().filter(|(key, value)| !holds(key, value));
-    let left = recorded
-        .managed
-        .keys()
-        .filter(|key| !desired.config.contains_key(*key));
-    let unset = left.filter(|key| !desired.unmanaged.contains(*key) && on_topic(key).is_some());
-    (
-        set.map(|(key, value)| (key.clone(), value.clone())).collect(),
-        unset.cloned().collect(),
-    )
 }
 
 /// The topic after an action succeeded.

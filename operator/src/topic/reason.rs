@@ -33,8 +33,12 @@ pub enum Reason {
     TopicOwnedByOther,
     /// Another topic stands in the place of ours.
     TopicReplaced,
-    /// The topic is not seen any more; believed after a second look.
+    /// The topic is not seen any more; that is believed after a second look.
     TopicMissing,
+    /// The topic was deleted by somebody else and is not created again.
+    TopicGone,
+    /// Somebody else changed the topic, and it is left so.
+    Drifted,
     /// Kafka does not allow it to these credentials.
     NotAuthorized,
     /// A policy of Kafka forbids it.
@@ -49,7 +53,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Ready,
         Self::Creating,
         Self::Suspended,
@@ -65,6 +69,8 @@ impl Reason {
         Self::TopicOwnedByOther,
         Self::TopicReplaced,
         Self::TopicMissing,
+        Self::TopicGone,
+        Self::Drifted,
         Self::NotAuthorized,
         Self::PolicyViolation,
         Self::DeletionDisabled,
@@ -91,6 +97,8 @@ impl Reason {
             Self::TopicOwnedByOther => "TopicOwnedByOther",
             Self::TopicReplaced => "TopicReplaced",
             Self::TopicMissing => "TopicMissing",
+            Self::TopicGone => "TopicGone",
+            Self::Drifted => "Drifted",
             Self::NotAuthorized => "NotAuthorized",
             Self::PolicyViolation => "PolicyViolation",
             Self::DeletionDisabled => "DeletionDisabled",
@@ -119,6 +127,8 @@ impl Reason {
             | Self::AdoptionRequired
             | Self::TopicOwnedByOther
             | Self::TopicReplaced
+            | Self::TopicGone
+            | Self::Drifted
             | Self::NotAuthorized
             | Self::PolicyViolation
             | Self::DeletionDisabled

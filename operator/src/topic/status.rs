@@ -189,7 +189,7 @@ pub fn next(
     let mut status = previous.clone();
     status.observed_generation = Some(generation);
     status.topic_name = (topic_name.len() <= 249).then(|| topic_name.to_owned());
-    status.difference.clone_from(&outcome.difference);
+    status.drift.clone_from(&outcome.difference);
     match &outcome.shape {
         Shape::Keep => {}
         Shape::Announced(cluster) => {

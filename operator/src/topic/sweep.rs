@@ -14,8 +14,10 @@ use tracing::{debug, info};
 
 use super::desired::{self, Desired};
 use super::plan::{self, Policy, Recorded, Sight};
+use super::reason::Reason;
 use super::{at_home, observe, status};
 use crate::cluster::cluster_key;
+use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Context, Key};
 
@@ -153,7 +155,7 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
                 Some(Ok(config)) => observe::live(seen, config.clone()),
                 None => observe::live(seen, BTreeMap::new()),
             },
-            Some(Ok(None)) => return true,
+            Some(Ok(None)) => return reason(&topic.object) != Reason::TopicGone.as_str(),
             _ => return false,
         };
         sight.is_ok_and(|live| differs(topic, live))
@@ -167,13 +169,19 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
     Some(suspects)
 }
 
+/// Why the topic was last found Ready or not.
+fn reason(object: &KafkaTopic) -> &str {
+    let status = object.status.as_ref();
+    let ready = status.and_then(|status| find(&status.conditions, READY));
+    ready.map_or("", |ready| ready.reason.as_str())
+}
+
 /// Whether a pass over the topic would do or say anything new.
 fn differs(topic: &AtRest, live: plan::Live) -> bool {
     let Some(status) = topic.object.status.as_ref() else {
         return true;
     };
-    let reason = crate::runtime::conditions::find(&status.conditions, crate::runtime::conditions::READY)
-        .map_or("", |ready| ready.reason.as_str());
+    let reason = reason(&topic.object);
     let shape = (status.partitions, status.replication_factor)
         != (
             Some(live.partitions.get()),
@@ -195,5 +203,7 @@ fn differs(topic: &AtRest, live: plan::Live) -> bool {
             "NotAuthorized",
         ]
         .contains(&reason);
-    !told && (shape || replaced || !plan.actions.is_empty())
+    let news = plan.difference != status.drift;
+    let back = ["TopicMissing", "TopicGone"].contains(&reason);
+    !told && (shape || replaced || news || back || !plan.actions.is_empty())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use ottla_crds::topic::DeletionPolicy;
+use ottla_crds::topic::{DeletionPolicy, DriftPolicy};
 use ottla_crds::{ACCEPT_TOPIC_ID, KafkaTopic};
 use ottla_kafka::admin::{Admin, NewTopic};
 use ottla_kafka::error::{Class, KafkaError};
@@ -101,14 +101,19 @@ pub(super) async fn pass(
     };
     let recorded = status::recorded(&object.status.clone().unwrap_or_default(), &kafka.id);
     let keys = observe::keys(desired, &recorded);
+    let mut doubt = None;
     let sight = match observe::topic(&*kafka.admin, &desired.name, keys).await {
         Ok(Some(live)) => {
             topics.in_sight(&object);
             Sight::Present(live)
         }
         Ok(None) if recorded.id.is_none() => Sight::Absent,
+        Ok(None) if told_gone(&object, desired) => Sight::Absent,
         Ok(None) => match topics.out_of_sight(&object) {
-            Some(wait) => return Ok(End::Wait(Action::After(wait))),
+            Some(wait) => {
+                doubt = Some(wait);
+                Sight::OutOfSight
+            }
             None => Sight::Absent,
         },
         Err(error) => return Ok(failed(ctx, object, &error, Shape::Keep)),
@@ -128,6 +133,13 @@ pub(super) async fn pass(
     };
     let mut plan = plan::plan(desired, &sight, &recorded, &policy);
     refuse_distant_deletion(&mut plan, desired, &policy);
+    if let Some(wait) = doubt {
+        let outcome = Outcome {
+            again: Action::After(wait),
+            ..Outcome::of(plan, Shape::Keep)
+        };
+        return Ok(End::Outcome(object, Box::new(outcome)));
+    }
     let object = save(ctx, object, &kafka, &sight, &plan).await?;
     let end = carry_out(ctx, object, &kafka, desired, &sight, &recorded, plan).await;
     if matches!(sight, Sight::Absent) {
@@ -137,6 +149,14 @@ pub(super) async fn pass(
         });
     }
     Ok(end)
+}
+
+/// The absence was believed and told before, and nothing came of it: it needs no second look.
+fn told_gone(object: &KafkaTopic, desired: &Desired) -> bool {
+    let status = object.status.as_ref();
+    let ready = status.and_then(|status| find(&status.conditions, READY));
+    desired.drift == DriftPolicy::Report
+        && ready.is_some_and(|ready| ready.reason == Reason::TopicGone.as_str())
 }
 
 /// From another namespace than the KafkaCluster's no topic is deleted: the object says so while it lives.
@@ -237,12 +257,12 @@ async fn carry_out(
             Ok(Done::Partly(keys)) => refused = keys,
             Err(error) => {
                 let shape = live.as_ref().map_or(Shape::Keep, |live| {
-                    Shape::of(&kafka.id, live, managed(desired, recorded, live))
+                    Shape::of(&kafka.id, live, plan::managed(desired, recorded, live))
                 });
                 return after_failure(ctx, object, action, recorded, &plan, &error, shape);
             }
         }
-        let notes = notes::of_action(&plan, action, grows_over_records, is_drift(&object));
+        let notes = notes::of_action(&plan, action, grows_over_records);
         ctx.publish(super::KIND, &*object, &notes).await;
     }
     ctx.publish(super::KIND, &*object, &notes::of_claim(&plan, sight))
@@ -251,7 +271,7 @@ async fn carry_out(
     let Some(live) = live else {
         return End::Wait(Action::After(Duration::from_secs(1)));
     };
-    let shape = Shape::of(&kafka.id, &live, managed(desired, recorded, &live));
+    let shape = Shape::of(&kafka.id, &live, plan::managed(desired, recorded, &live));
     let outcome = if refused.is_empty() {
         Outcome::of(plan, shape)
     } else {
@@ -261,29 +281,6 @@ async fn carry_out(
         }
     };
     End::Outcome(object, Box::new(outcome))
-}
-
-/// The spec was reconciled before: whatever is to be changed now was changed behind our back.
-fn is_drift(object: &KafkaTopic) -> bool {
-    let status = object.status.as_ref();
-    status.is_some_and(|status| {
-        status.observed_generation == Some(generation(object)) && status.topic_id.is_some()
-    })
-}
-
-/// The configs that are ours now: those asked for, and those we set and could not reset.
-fn managed(desired: &Desired, recorded: &Recorded, live: &Live) -> BTreeMap<String, String> {
-    let left = recorded.managed.iter().filter(|(key, _)| {
-        !desired.unmanaged.contains(*key)
-            && live
-                .config
-                .get(*key)
-                .is_some_and(|e| e.source == ottla_kafka::admin::ConfigSource::Topic)
-    });
-    let mut managed: BTreeMap<String, String> =
-        left.map(|(key, value)| (key.clone(), value.clone())).collect();
-    managed.extend(desired.config.clone());
-    managed
 }
 
 /// A created topic by Kafka's reply, and by what was asked where the reply is silent.

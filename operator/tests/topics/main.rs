@@ -11,6 +11,7 @@
 mod api;
 mod bad_input;
 mod crashes;
+mod drift;
 mod driver;
 mod ownership;
 mod world;
@@ -110,7 +111,7 @@ async fn growth_and_configs_follow_the_spec_and_a_decrease_is_refused_alone() {
     );
     let object = world.api.get(TOPICS, "orders").unwrap();
     assert_eq!(
-        object["status"]["difference"][0],
+        object["status"]["drift"][0],
         json!({"key": "partitions", "desired": "3", "live": "4"})
     );
     assert_eq!(

@@ -20,7 +20,7 @@ async fn an_existing_topic_is_taken_over_only_as_it_is_or_by_consent() {
     assert_eq!(world.kafka.changes(), changes);
     let object = world.api.get(TOPICS, "orders").unwrap();
     assert_eq!(
-        object["status"]["difference"],
+        object["status"]["drift"],
         json!([{"key": "partitions", "desired": "5", "live": "3"}])
     );
     assert_eq!(object["status"]["topicId"], json!(null), "not ours");

@@ -22,6 +22,7 @@ pub(crate) fn empty_spec() -> KafkaTopicSpec {
         unmanaged_config: vec![],
         deletion_policy: DeletionPolicy::Retain,
         adoption_policy: AdoptionPolicy::IfMatching,
+        drift_policy: DriftPolicy::Correct,
         suspend: false,
     }
 }

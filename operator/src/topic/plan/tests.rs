@@ -30,6 +30,7 @@ fn desired(partitions: Option<i32>, config: &[(&str, &str)]) -> Desired {
         unmanaged: BTreeSet::new(),
         deletion: DeletionPolicy::Retain,
         adoption: AdoptionPolicy::IfMatching,
+        drift: DriftPolicy::Correct,
         suspend: false,
     }
 }
@@ -284,6 +285,47 @@ fn a_newly_managed_key_is_saved_first_and_a_drifted_one_is_not() {
         plan(&desired, &sight, &ours(&[("retention.ms", "1")]), &home()).save,
         None
     );
+}
+
+#[test]
+fn drift_is_what_differs_from_the_value_set_last() {
+    let spec = desired(
+        None,
+        &[("retention.ms", "1"), ("segment.ms", "2"), ("flush.ms", "3")],
+    );
+    let topic = live(1, &[("retention.ms", "9"), ("segment.ms", "9")]);
+    // The spec moved on from segment.ms=8, and flush.ms was never set.
+    let recorded = ours(&[("retention.ms", "1"), ("segment.ms", "8"), ("flush.ms", "")]);
+    let corrected = plan(&spec, &Sight::Present(topic.clone()), &recorded, &home());
+    assert_eq!(corrected.drifted.iter().collect::<Vec<_>>(), ["retention.ms"]);
+    assert_eq!((reasons(&corrected), corrected.difference), (vec![], vec![]));
+
+    let reporting = Desired {
+        drift: DriftPolicy::Report,
+        ..spec
+    };
+    let reported = plan(&reporting, &Sight::Present(topic), &recorded, &home());
+    let [Action::Alter { set, .. }] = &reported.actions[..] else {
+        panic!("{:?}", reported.actions)
+    };
+    assert_eq!(set.keys().collect::<Vec<_>>(), ["flush.ms", "segment.ms"]);
+    assert_eq!(reasons(&reported), [Reason::Drifted]);
+    assert_eq!(reported.difference[0].live.as_deref(), Some("9"));
+}
+
+#[test]
+fn a_deleted_topic_is_not_made_again_where_drift_is_reported() {
+    let reporting = Desired {
+        drift: DriftPolicy::Report,
+        ..desired(Some(3), &[])
+    };
+    let gone = plan(&reporting, &Sight::Absent, &ours(&[]), &home());
+    assert_eq!(
+        (gone.actions.as_slice(), gone.claim, reasons(&gone)),
+        (&[][..], Claim::HandsOff, vec![Reason::TopicGone])
+    );
+    let never_there = plan(&reporting, &Sight::Absent, &Recorded::default(), &home());
+    assert_eq!(never_there.claim, Claim::Create);
 }
 
 const KEYS: [&str; 4] = ["retention.ms", "segment.ms", "cleanup.policy", "some.key"];

@@ -1,0 +1,192 @@
+//! What somebody else does to a topic, and to its object: set back or reported, as driftPolicy says.
+
+use std::time::Duration;
+
+use ottla_kafka::fake::{Call, Fault};
+use ottla_operator::runtime::{Key, Reconciler};
+use ottla_operator::topic::sweep::sweep;
+use serde_json::{Value, json};
+
+use crate::world::{TOPICS, World, name_of};
+
+fn drift(world: &World) -> Value {
+    world.api.get(TOPICS, "orders").unwrap()["status"]["drift"].clone()
+}
+
+async fn swept(world: &World) -> usize {
+    sweep(&world.ctx, &Key::new("kafka", "kafka")).await
+}
+
+fn reporting(mut spec: Value) -> Value {
+    spec["driftPolicy"] = json!("Report");
+    spec
+}
+
+#[tokio::test(start_paused = true)]
+async fn reported_drift_stays_in_kafka_and_in_the_status_until_either_side_gives_way() {
+    let world = World::new();
+    let spec = json!({"config": {"segment.ms": 5000, "flush.ms": 7}});
+    world.topic("orders", reporting(spec.clone()));
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "Ready");
+    let orders = name_of("orders");
+    world.kafka.set_config(&orders, "segment.ms", Some("1"));
+    let changes = world.kafka.changes();
+    assert_eq!(swept(&world).await, 1);
+    world.settle().await;
+    assert_eq!(world.ready("orders"), ("False".into(), "Drifted".into()));
+    assert_eq!(
+        drift(&world),
+        json!([{"key": "segment.ms", "desired": "5000", "live": "1"}])
+    );
+    assert_eq!(world.kafka.changes(), changes, "nothing is set back");
+    assert_eq!(swept(&world).await, 0, "what was told is no news");
+
+    world.kafka.set_config(&orders, "flush.ms", None);
+    assert_eq!(swept(&world).await, 1, "more drift is");
+    world.settle().await;
+    assert_eq!(drift(&world)[0], json!({"key": "flush.ms", "desired": "7"}));
+
+    // A restart, and a change of another key, make no difference to it.
+    let world = world.restarted();
+    world.topic(
+        "orders",
+        reporting(json!({"config": {"segment.ms": 5000, "flush.ms": 7, "retention.ms": 9}})),
+    );
+    world.settle().await;
+    let live = world.live("orders").unwrap().config;
+    assert_eq!(
+        (live["segment.ms"].as_str(), live["retention.ms"].as_str()),
+        ("1", "9")
+    );
+    assert!(!live.contains_key("flush.ms"));
+    assert_eq!(world.ready("orders").1, "Drifted");
+
+    // The other side gives way to one key; this side changes the other.
+    world.kafka.set_config(&orders, "flush.ms", Some("7"));
+    world.topic(
+        "orders",
+        reporting(json!({"config": {"segment.ms": 6000, "flush.ms": 7, "retention.ms": 9}})),
+    );
+    world.settle().await;
+    assert_eq!(world.live("orders").unwrap().config["segment.ms"], "6000");
+    assert_eq!(
+        (world.ready("orders").1, drift(&world)),
+        ("Ready".into(), json!(null))
+    );
+
+    world.kafka.set_config(&orders, "flush.ms", Some("8"));
+    world.settle().await;
+    world.topic("orders", json!({"config": {"segment.ms": 6000, "flush.ms": 7}}));
+    world.settle().await;
+    assert_eq!(
+        world.live("orders").unwrap().config["flush.ms"],
+        "7",
+        "now Correct"
+    );
+    assert!(world.api.events().contains(&"DriftCorrected".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_between_record_and_change_is_not_taken_for_drift() {
+    for writes in 0..4 {
+        let world = World::new();
+        world.topic("orders", reporting(json!({"config": {"segment.ms": 5}})));
+        world.settle().await;
+        world.topic(
+            "orders",
+            reporting(json!({"config": {"segment.ms": 6, "flush.ms": 7}})),
+        );
+        world.kafka.inject(Call::AlterConfigs, Fault::DropRequest);
+        world.api.die_after(Some(writes));
+        world.pass().await;
+        world.api.die_after(None);
+        let world = world.restarted();
+        world.settle().await;
+        let live = world.live("orders").unwrap().config;
+        assert_eq!(
+            (live["segment.ms"].as_str(), live["flush.ms"].as_str()),
+            ("6", "7"),
+            "crash after {writes} writes"
+        );
+        assert_eq!(world.ready("orders").1, "Ready");
+        let drifted = ["Drifted".to_owned(), "DriftCorrected".to_owned()];
+        assert!(
+            !world.api.events().iter().any(|event| drifted.contains(event)),
+            "nobody else changed anything: {:?}",
+            world.api.events()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_out_of_sight_says_so_while_that_is_doubted() {
+    let world = World::new();
+    world.topic("orders", json!({}));
+    world.settle().await;
+    world.kafka.remove_topic(&name_of("orders"));
+    let changes = world.kafka.changes();
+    world.settle().await;
+    assert_eq!(world.ready("orders"), ("False".into(), "TopicMissing".into()));
+    assert_eq!(world.kafka.changes(), changes);
+    tokio::time::advance(Duration::from_secs(29)).await;
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "TopicMissing");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "Ready");
+    assert_eq!(world.api.events(), ["TopicRecreated"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_topic_is_reported_where_drift_is() {
+    let world = World::new();
+    world.topic("orders", reporting(json!({"partitions": 3})));
+    world.settle().await;
+    world.kafka.remove_topic(&name_of("orders"));
+    world.settle().await;
+    tokio::time::advance(Duration::from_secs(31)).await;
+    world.settle().await;
+    assert_eq!(world.ready("orders"), ("False".into(), "TopicGone".into()));
+    assert_eq!(world.live("orders"), None);
+    assert_eq!(swept(&world).await, 0, "what was told is no news");
+    let writes = world.api.writes().len();
+    let world = world.restarted();
+    world.settle().await;
+    assert_eq!(world.api.writes().len(), writes, "nor is it after a restart");
+
+    world.topic("orders", json!({"partitions": 3}));
+    world.settle().await;
+    tokio::time::advance(Duration::from_secs(31)).await;
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "Ready");
+    assert_eq!(world.live("orders").unwrap().partitions.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_that_somebody_took_comes_back() {
+    let world = World::new();
+    world.topic("orders", json!({"deletionPolicy": "Delete"}));
+    world.settle().await;
+    let queue = world.ctx.queues.topics.clone();
+    while tokio::time::timeout(Duration::from_millis(1), queue.next())
+        .await
+        .map(|key| queue.done(&key))
+        .is_ok()
+    {}
+    world.api.strip_finalizers(TOPICS, "orders");
+    world.sync();
+    let woken = tokio::time::timeout(Duration::from_secs(1), queue.next())
+        .await
+        .expect("the object is looked at again");
+    assert_eq!(woken, Key::new("kafka", "orders"));
+    let object = world.ctx.stores.topics.object(&woken).unwrap();
+    world.topics.reconcile(&world.ctx, object).await.unwrap();
+    assert_eq!(
+        world.api.get(TOPICS, "orders").unwrap()["metadata"]["finalizers"],
+        json!(["ottla.dev/topic"])
+    );
+    world.api.delete(TOPICS, "orders");
+    world.settle().await;
+    assert_eq!(world.live("orders"), None, "so its deletion still acts");
+}
