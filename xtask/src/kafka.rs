@@ -33,8 +33,10 @@ pub const NEWEST: &str = "4.4.0";
 pub const NAMESPACE: &str = "kafka";
 /// The shared broker's external listener.
 pub const NODE_PORT: u16 = 30094;
-/// The NodePort that `kind-config.yaml` maps for a throw-away broker.
+/// The first of the NodePorts that `kind-config.yaml` maps for a throw-away Kafka; each broker has the next.
 pub const SPARE_NODE_PORT: u16 = 30095;
+/// The most brokers of a throw-away Kafka: as many as `kind-config.yaml` maps ports for.
+pub const MOST_BROKERS: u8 = 3;
 
 /// Where the Bitnami chart is, and the release of it that everything here was tried with.
 const CHART: &str = "oci://registry-1.docker.io/bitnamicharts/kafka";
