@@ -52,7 +52,17 @@ async fn scale(scene: &Scene, namespace: &str, replicas: u8) -> Result<()> {
         .map(drop)
 }
 
-async fn story(scene: &Scene, namespace: &str) -> Result<()> {
+/// How many brokers the throw-away Kafka is to have.
+async fn brokers(scene: &Scene, namespace: &str) -> Result<u8> {
+    let path = "-o=jsonpath={.spec.replicas}";
+    let count = scene
+        .live
+        .kubectl(&["-n", namespace, "get", "statefulset", "kafka-controller", path])
+        .await?;
+    count.trim().parse().context("the StatefulSet's replicas")
+}
+
+async fn story(scene: &Scene, namespace: &str, brokers: u8) -> Result<()> {
     let life = operator::pod(&scene.live).await?;
     scale(scene, namespace, 0).await?;
     scene
@@ -77,7 +87,7 @@ async fn story(scene: &Scene, namespace: &str) -> Result<()> {
     spec["sasl"]["passwordFrom"]["name"] = json!("shared");
     scene.apply(Kind::Cluster, "kafka", spec).await?;
     scene.await_says(Kind::Cluster, "kafka", READY, 30).await?;
-    scale(scene, namespace, 1).await?;
+    scale(scene, namespace, brokers).await?;
     scene.await_says(Kind::Cluster, "spare", READY, 180).await?;
     ensure!(
         operator::pod(&scene.live).await? == life,
@@ -103,8 +113,9 @@ async fn the_operator_outlives_a_broker_and_recovers() -> Result<()> {
         scene.await_says(Kind::Cluster, "spare", READY, 60).await?;
         // The shared broker's credentials again, for what this scene does there.
         scene.secret("shared", &[("password", &scene.password)]).await?;
-        let told = story(scene, &namespace).await;
-        scale(scene, &namespace, 1).await?;
+        let brokers = brokers(scene, &namespace).await?;
+        let told = story(scene, &namespace, brokers).await;
+        scale(scene, &namespace, brokers).await?;
         told
     })
     .await

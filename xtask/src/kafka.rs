@@ -11,7 +11,7 @@ mod secrets;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 
 pub use face::check_face;
@@ -33,7 +33,7 @@ pub const NEWEST: &str = "4.4.0";
 pub const NAMESPACE: &str = "kafka";
 /// The shared broker's external listener.
 pub const NODE_PORT: u16 = 30094;
-/// The first of the NodePorts that `kind-config.yaml` maps for a throw-away Kafka; each broker has the next.
+/// The first of the node ports that `kind-config.yaml` maps for a throw-away Kafka; each broker has the next.
 pub const SPARE_NODE_PORT: u16 = 30095;
 /// The most brokers of a throw-away Kafka: as many as `kind-config.yaml` maps ports for.
 pub const MOST_BROKERS: u8 = 3;
@@ -44,6 +44,11 @@ const CHART_VERSION: &str = "32.4.4";
 /// The Helm release, which gives every object its name.
 const RELEASE: &str = "kafka";
 
+/// The racks of a Kafka with several brokers, in turn: two share one, so that a spread over racks is a choice.
+const RACKS: [&str; 3] = ["west", "west", "east"];
+/// The heap of each of several brokers.
+const SMALL_HEAP: &str = "-Xms128m -Xmx320m";
+
 /// How the broker's listeners protect themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
@@ -53,14 +58,17 @@ pub enum Security {
     Plaintext,
 }
 
-/// A broker of our own chart.
+/// A Kafka of our own chart.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// Its namespace; one broker each.
+    /// Its namespace; one Kafka each.
     pub namespace: String,
+    /// How many brokers, [`MOST_BROKERS`] at most; the first is also the controller.
+    pub brokers: u8,
     /// Kafka's version.
     pub version: String,
-    /// The NodePort of its external listener; reachable from the host where `kind-config.yaml` maps it.
+    /// The NodePort of the first broker's external listener, each further broker having the next; reachable from the
+    /// host where `kind-config.yaml` maps it.
     pub node_port: u16,
     /// How its listeners protect themselves.
     pub security: Security,
@@ -71,10 +79,11 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A broker that lives in memory of its pod only, on the spare NodePort, with SASL.
+    /// One broker that lives in memory of its pod only, on the spare NodePort, with SASL.
     pub fn throw_away(namespace: &str, version: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
+            brokers: 1,
             version: version.to_owned(),
             node_port: SPARE_NODE_PORT,
             security: Security::SaslPlaintext,
@@ -83,24 +92,28 @@ impl Spec {
         }
     }
 
-    /// The address for tools on the host.
+    /// The address of the first broker for tools on the host.
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.node_port)
+        self.addresses().next().unwrap_or_default()
+    }
+
+    /// The address of each broker for tools on the host.
+    fn addresses(&self) -> impl Iterator<Item = String> {
+        let ports = (0..self.brokers).map(|broker| self.node_port + u16::from(broker));
+        ports.map(|port| format!("127.0.0.1:{port}"))
     }
 }
 
 /// Makes sure that the shared broker runs and answers.
 pub fn ensure(path: Path) -> Result<()> {
     secrets::ensure(NAMESPACE, true)?;
+    let shared = Spec {
+        node_port: NODE_PORT,
+        persistent: true,
+        ..Spec::throw_away(NAMESPACE, VERSION)
+    };
     match path {
-        Path::Rig => {
-            let shared = Spec {
-                node_port: NODE_PORT,
-                persistent: true,
-                ..Spec::throw_away(NAMESPACE, VERSION)
-            };
-            deploy(&shared)
-        }
+        Path::Rig => deploy(&shared),
         Path::Registry => ui::step("deploy Kafka (the Bitnami chart)", |step| {
             let values = paths::repo().join("charts/values/bitnami-kafka.yaml");
             let command =
@@ -110,13 +123,19 @@ pub fn ensure(path: Path) -> Result<()> {
                 .arg(values)
                 .deadline(Duration::from_secs(180))
                 .run()?;
-            await_broker(step, NAMESPACE, NODE_PORT)
+            await_brokers(step, &shared)
         }),
     }
 }
 
-/// Deploys a broker of our own chart (or changes it to match), and waits until it answers on its external listener.
+/// Deploys a Kafka of our own chart (or changes it to match), and waits until each broker answers on its external
+/// listener.
 pub fn deploy(spec: &Spec) -> Result<()> {
+    ensure!(
+        (1..=MOST_BROKERS).contains(&spec.brokers),
+        "a Kafka of {} brokers: from 1 to {MOST_BROKERS} can be had, as many as kind-config.yaml maps ports for",
+        spec.brokers
+    );
     let _lock = cache::lock()?;
     let image = image::ensure(&spec.version)?;
     cluster::load_image(&image)?;
@@ -126,6 +145,7 @@ pub fn deploy(spec: &Spec) -> Result<()> {
     }
     let Spec {
         namespace,
+        brokers,
         version,
         node_port,
         persistent,
@@ -136,10 +156,15 @@ pub fn deploy(spec: &Spec) -> Result<()> {
         Security::SaslPlaintext => "SASL_PLAINTEXT",
         Security::Plaintext => "PLAINTEXT",
     };
-    let values = json!({
-        "image": image, "kafkaVersion": version, "protocol": protocol, "nodePort": node_port,
+    let mut values = json!({
+        "image": image, "brokers": brokers, "kafkaVersion": version, "protocol": protocol, "nodePort": node_port,
         "persistence": {"enabled": persistent}, "overrideConfiguration": overrides,
     });
+    if *brokers > 1 {
+        values["racks"] = json!(RACKS);
+        values["heapOpts"] = json!(SMALL_HEAP);
+        values["resources"]["requests"]["memory"] = json!("384Mi");
+    }
     ui::step(
         &format!("deploy Kafka {version} in namespace {namespace}"),
         |step| {
@@ -149,7 +174,7 @@ pub fn deploy(spec: &Spec) -> Result<()> {
                 .args(["--history-max", "2", "--values", "-"])
                 .stdin(values.to_string())
                 .run()?;
-            await_broker(step, namespace, *node_port)
+            await_brokers(step, spec)
         },
     )
 }
@@ -179,10 +204,11 @@ pub fn password(namespace: &str) -> Result<String> {
         .output()
 }
 
-/// Waits until the pod is Ready and the external listener answers a Kafka request: Ready alone comes too early, and
+/// Waits until each pod is Ready and each external listener answers a Kafka request: Ready alone comes too early, and
 /// an open port proves nothing behind a proxy.
-fn await_broker(step: &Step, namespace: &str, node_port: u16) -> Result<()> {
-    let what = format!("Kafka in namespace {namespace} to answer on 127.0.0.1:{node_port}");
+fn await_brokers(step: &Step, spec: &Spec) -> Result<()> {
+    let namespace = &spec.namespace;
+    let what = format!("Kafka in namespace {namespace} to answer on {}", spec.bootstrap());
     ui::wait(step, &what, Duration::from_secs(240), || {
         let set = kubectl::get(&["statefulset", "kafka-controller", "-n", namespace])?.unwrap_or_default();
         let status = &set["status"];
@@ -191,21 +217,24 @@ fn await_broker(step: &Step, namespace: &str, node_port: u16) -> Result<()> {
         {
             return Ok(Look::NotYet("the StatefulSet is being rolled out".to_owned()));
         }
-        let Some(pod) = kubectl::get(&["pod", "kafka-controller-0", "-n", namespace])? else {
-            return Ok(Look::NotYet("there is no pod kafka-controller-0".to_owned()));
-        };
-        if !cluster::is_ready(&pod) {
-            return Ok(Look::NotYet(state_of(&pod)));
+        for (index, address) in spec.addresses().enumerate() {
+            let name = format!("kafka-controller-{index}");
+            let Some(pod) = kubectl::get(&["pod", &name, "-n", namespace])? else {
+                return Ok(Look::NotYet(format!("there is no pod {name}")));
+            };
+            if !cluster::is_ready(&pod) {
+                return Ok(Look::NotYet(state_of(&name, &pod)));
+            }
+            if let Err(error) = answers(&address) {
+                return Ok(Look::NotYet(format!("pod {name} is Ready, but {error:#}")));
+            }
         }
-        Ok(match answers(&format!("127.0.0.1:{node_port}")) {
-            Ok(()) => Look::Ready(()),
-            Err(error) => Look::NotYet(format!("the pod is Ready, but {error:#}")),
-        })
+        Ok(Look::Ready(()))
     })
 }
 
 /// Why a pod is not Ready, in its own words.
-fn state_of(pod: &serde_json::Value) -> String {
+fn state_of(name: &str, pod: &serde_json::Value) -> String {
     let phase = kubectl::text(pod, "/status/phase");
     let waiting = kubectl::text(pod, "/status/containerStatuses/0/state/waiting/reason");
     let message = pod
@@ -217,7 +246,7 @@ fn state_of(pod: &serde_json::Value) -> String {
                 .find_map(|one| one["message"].as_str())
         });
     format!(
-        "pod kafka-controller-0 is {phase} {waiting} ({})",
+        "pod {name} is {phase} {waiting} ({})",
         message.unwrap_or("no message")
     )
 }

@@ -22,7 +22,7 @@ pub enum Command {
     Up,
     /// Hold the running Kafka against rig/kafka/face.yaml
     Face,
-    /// Deploy a throw-away broker, reachable at 127.0.0.1:30095
+    /// Deploy a throw-away Kafka, reachable at 127.0.0.1:30095 (a further broker at the next port)
     Broker(Broker),
 }
 
@@ -35,6 +35,9 @@ pub struct Broker {
     /// Its namespace
     #[arg(long, default_value = "kafka-spare")]
     namespace: String,
+    /// How many brokers, 3 at most; several are spread over two racks
+    #[arg(long, default_value_t = 1)]
+    brokers: u8,
     /// Without authentication
     #[arg(long)]
     plaintext: bool,
@@ -64,6 +67,7 @@ pub fn run(command: &Command) -> Result<()> {
             };
             let spec = Spec {
                 security,
+                brokers: broker.brokers,
                 ..Spec::throw_away(&broker.namespace, &broker.version)
             };
             kafka::deploy(&spec)?;

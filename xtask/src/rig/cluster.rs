@@ -308,7 +308,10 @@ mod tests {
         assert!(config.contains("disableDefaultCNI"), "{config}");
         let spare = (0..kafka::MOST_BROKERS).map(|broker| kafka::SPARE_NODE_PORT + u16::from(broker));
         for port in spare.chain([kafka::NODE_PORT]) {
-            assert!(config.contains(&format!("\"hostPort\":{port}")), "{port} in {config}");
+            assert!(
+                config.contains(&format!("\"hostPort\":{port}")),
+                "{port} in {config}"
+            );
         }
     }
 }

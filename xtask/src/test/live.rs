@@ -16,7 +16,7 @@ use crate::{demo, diagnose, paths, ui};
 
 /// The label of the namespaces that e2e tests make.
 const LABEL: &str = "ottla.dev/e2e=true";
-/// Where the throw-away broker runs, for tests that break one.
+/// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
 /// e2e tests at the same time: the node has few cores, and each asks for a pod or a JVM.
 const THREADS: &str = "--test-threads=4";
@@ -36,7 +36,10 @@ pub(super) enum Which<'a> {
 pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
     ui::step("remove what earlier tests left", |_| sweep())?;
-    let spare = Spec::throw_away(SPARE, kafka::NEWEST);
+    let spare = Spec {
+        brokers: kafka::MOST_BROKERS,
+        ..Spec::throw_away(SPARE, kafka::NEWEST)
+    };
     kafka::deploy(&spare)?;
     let shared = Live::new(
         kafka::NAMESPACE,

@@ -14,9 +14,14 @@ app.kubernetes.io/name: kafka
 app.kubernetes.io/part-of: kafka
 {{- end }}
 
-{{/* The name other brokers and clients inside the cluster are told. */}}
-{{- define "host" -}}
-kafka-controller-0.kafka-controller-headless.{{ .Release.Namespace }}.svc.cluster.local
+{{/* The domain of the pods' names, which other brokers and clients inside the cluster are told. */}}
+{{- define "domain" -}}
+kafka-controller-headless.{{ .Release.Namespace }}.svc.cluster.local
+{{- end }}
+
+{{/* Where the one controller listens. */}}
+{{- define "controller" -}}
+kafka-controller-0.{{ include "domain" . }}:9093
 {{- end }}
 
 {{- define "sasl" -}}
