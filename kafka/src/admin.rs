@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 pub use groups::ConsumerGroup;
 pub use model::{
     Broker, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, CreatedTopic,
-    GrowTopic, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
+    GrowTopic, Move, Moving, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
 };
 
 use crate::error::KafkaError;
@@ -52,6 +52,16 @@ pub trait Admin: Send + Sync + 'static {
 
     /// Raises partition counts.
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>>;
+
+    /// Starts moving partitions to other brokers, or takes a move back. The answer comes when Kafka has taken it in;
+    /// the move itself goes on ([`Admin::list_reassignments`]). A move in the place of one under way replaces it.
+    fn alter_reassignments(&self, moves: Vec<Move>) -> BoxFuture<'_, Batch<TopicPartition, ()>>;
+
+    /// Tells which of the partitions are being moved. `Ok(None)` is one that is not, or does not exist.
+    fn list_reassignments(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Moving>>>;
 
     /// Deletes topics by id: a topic created anew under the same name is never hit. A topic that is gone already
     /// answers `UNKNOWN_TOPIC_ID`.

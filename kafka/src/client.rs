@@ -8,6 +8,7 @@ mod leaders;
 mod offsets;
 mod operation;
 mod pool;
+mod reassign;
 mod records;
 mod topics;
 
@@ -20,6 +21,7 @@ use configs::{AlterConfigs, DescribeConfigs};
 use lane::Lane;
 use offsets::ListOffsets;
 use pool::Pool;
+use reassign::{AlterReassignments, ListReassignments};
 use records::Doors;
 use topics::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopics, ListTopics};
 
@@ -38,6 +40,8 @@ pub struct KafkaAdmin {
     describe_configs: Lane<DescribeConfigs>,
     alter_configs: Lane<AlterConfigs>,
     list_offsets: Lane<ListOffsets>,
+    alter_reassignments: Lane<AlterReassignments>,
+    list_reassignments: Lane<ListReassignments>,
     records: Doors,
 }
 
@@ -61,6 +65,8 @@ impl KafkaAdmin {
             describe_configs: Lane::new(&pool),
             alter_configs: Lane::new(&pool),
             list_offsets: Lane::new(&pool),
+            alter_reassignments: Lane::new(&pool),
+            list_reassignments: Lane::new(&pool),
             records: Doors::new(&pool),
             pool,
         }

@@ -6,6 +6,7 @@
 mod config;
 mod port;
 mod records;
+mod replicas;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use crate::probe::ListenerReport;
 use crate::types::{BrokerId, ClusterId, PartitionId, TopicId, TopicName};
 
 pub use records::FakeGroup;
+pub use replicas::FakeReplicas;
 
 /// A method of the admin port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +33,8 @@ pub enum Call {
     DescribeConfigs,
     AlterConfigs,
     CreatePartitions,
+    AlterReassignments,
+    ListReassignments,
     DeleteTopics,
     ListOffsets,
     OffsetsAt,
@@ -48,6 +52,7 @@ impl Call {
             Self::CreateTopics
                 | Self::AlterConfigs
                 | Self::CreatePartitions
+                | Self::AlterReassignments
                 | Self::DeleteTopics
                 | Self::DeleteRecords
         )
@@ -76,8 +81,8 @@ pub struct FakeTopic {
     pub id: TopicId,
     /// Start offset and high watermark of each partition.
     pub partitions: Vec<(i64, i64)>,
-    /// Replication factor.
-    pub replication_factor: i16,
+    /// Who holds each partition.
+    pub replicas: Vec<FakeReplicas>,
     /// What is set on the topic itself.
     pub config: BTreeMap<String, String>,
 }
@@ -201,10 +206,11 @@ impl FakeKafka {
     ) -> TopicId {
         let mut world = self.world();
         let id = world.next_id();
+        let replicas = replicas::spread(&world.cluster, 0..partitions, replication_factor);
         let topic = FakeTopic {
             id,
             partitions: vec![(0, 0); partitions],
-            replication_factor,
+            replicas,
             config,
         };
         world.topics.insert(name, topic);

@@ -39,10 +39,11 @@ const IMPURE: [&str; 14] = [
     "kube::Api",
 ];
 /// The calls that change Kafka.
-const MUTATIONS: [&str; 4] = [
+const MUTATIONS: [&str; 5] = [
     ".create_topics(",
     ".alter_configs(",
     ".create_partitions(",
+    ".alter_reassignments(",
     ".delete_topics(",
 ];
 /// The folders that hold a kind.

@@ -151,6 +151,42 @@ pub struct ConfigChange {
     pub unset: BTreeSet<String>,
 }
 
+/// A change of which brokers hold a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Which partition.
+    pub partition: TopicPartition,
+    /// Who is to hold it in the end, preferred leader first; none takes back a move that is under way.
+    pub replicas: Option<Vec<BrokerId>>,
+}
+
+/// A partition whose replicas are being moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moving {
+    /// Everybody who holds it now or is to: the old replicas and the new ones together.
+    pub replicas: Vec<BrokerId>,
+    /// Who is to hold it and does not yet.
+    pub adding: Vec<BrokerId>,
+    /// Who holds it and is to hold it no longer.
+    pub removing: Vec<BrokerId>,
+}
+
+impl Moving {
+    /// Who holds it once the move is done.
+    #[must_use]
+    pub fn target(&self) -> Vec<BrokerId> {
+        let stays = |id: &&BrokerId| !self.removing.contains(id);
+        self.replicas.iter().filter(stays).copied().collect()
+    }
+
+    /// Who holds it once the move is taken back.
+    #[must_use]
+    pub fn origin(&self) -> Vec<BrokerId> {
+        let was = |id: &&BrokerId| !self.adding.contains(id);
+        self.replicas.iter().filter(was).copied().collect()
+    }
+}
+
 /// A topic to give more partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrowTopic {

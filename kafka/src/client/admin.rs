@@ -9,7 +9,7 @@ use super::offsets::{OffsetQuery, Position};
 use super::{KafkaAdmin, groups};
 use crate::admin::{
     Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup, CreatedTopic, GrowTopic,
-    NewTopic, OffsetSpec, Topic, TopicPartition,
+    Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
 };
 use crate::error::KafkaError;
 use crate::probe::{self, ListenerReport};
@@ -52,6 +52,17 @@ impl Admin for KafkaAdmin {
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {
         self.create_partitions.submit(growth).boxed()
+    }
+
+    fn alter_reassignments(&self, moves: Vec<Move>) -> BoxFuture<'_, Batch<TopicPartition, ()>> {
+        self.alter_reassignments.submit(moves).boxed()
+    }
+
+    fn list_reassignments(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Moving>>> {
+        self.list_reassignments.submit(partitions).boxed()
     }
 
     fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>> {

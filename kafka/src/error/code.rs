@@ -89,6 +89,8 @@ impl ErrorCode {
     pub const UNKNOWN_LEADER_EPOCH: Self = Self(75);
     /// `OFFSET_NOT_AVAILABLE`
     pub const OFFSET_NOT_AVAILABLE: Self = Self(78);
+    /// `NO_REASSIGNMENT_IN_PROGRESS`
+    pub const NO_REASSIGNMENT_IN_PROGRESS: Self = Self(85);
     /// `GROUP_SUBSCRIBED_TO_TOPIC`
     pub const GROUP_SUBSCRIBED_TO_TOPIC: Self = Self(86);
     /// `THROTTLING_QUOTA_EXCEEDED`
@@ -153,6 +155,9 @@ impl ErrorCode {
             | Self::TOPIC_DELETION_DISABLED => Class::SlowRetry,
             Self::TOPIC_ALREADY_EXISTS
             | Self::INVALID_PARTITIONS
+            // A broker has gone since the replicas were chosen, or the move is done: look, and choose anew.
+            | Self::INVALID_REPLICA_ASSIGNMENT
+            | Self::NO_REASSIGNMENT_IN_PROGRESS
             | Self::UNKNOWN_TOPIC_ID
             | Self::INCONSISTENT_TOPIC_ID => Class::Decide,
             _ => Class::Terminal,

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
 
-use super::{Call, FakeKafka, FakeTopic, Fault, World, config, records};
+use super::{Call, FakeKafka, FakeReplicas, FakeTopic, Fault, World, config, records, replicas};
 use crate::admin::{
     Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, ConsumerGroup,
-    CreatedTopic, GrowTopic, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
+    CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
 };
 use crate::config::HostPort;
 use crate::error::{ErrorCode, KafkaError, NoReply};
 use crate::probe::{ListenerReport, ListenerResult};
-use crate::types::{BrokerId, Offset, PartitionCount, PartitionId, ReplicationFactor, TopicId, TopicName};
+use crate::types::{Offset, PartitionCount, PartitionId, ReplicationFactor, TopicId, TopicName};
 
 pub(super) type Answer<T> = Result<T, (ErrorCode, String)>;
 
@@ -160,6 +160,28 @@ impl Admin for FakeKafka {
         .boxed()
     }
 
+    fn alter_reassignments(&self, moves: Vec<Move>) -> BoxFuture<'_, Batch<TopicPartition, ()>> {
+        let operation = "move the replicas of partition";
+        let key = |item: &Move| item.partition.clone();
+        ready(self.answer(Call::AlterReassignments, operation, moves, key, replicas::alter)).boxed()
+    }
+
+    fn list_reassignments(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Moving>>> {
+        let operation = "list the reassignment of partition";
+        let key = TopicPartition::clone;
+        ready(self.answer(
+            Call::ListReassignments,
+            operation,
+            partitions,
+            key,
+            |world, at| Ok(replicas::moving(world, &at)),
+        ))
+        .boxed()
+    }
+
     fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>> {
         let answers = self.answer(
             Call::DeleteTopics,
@@ -274,22 +296,14 @@ impl Admin for FakeKafka {
 }
 
 fn described(cluster: &Cluster, name: &TopicName, topic: &FakeTopic) -> Topic {
-    let copies = usize::try_from(topic.replication_factor).unwrap_or(0);
-    let brokers: Vec<BrokerId> = cluster.brokers.iter().map(|broker| broker.id).collect();
-    let partition = |index: usize| {
-        let replicas: Vec<BrokerId> = brokers
-            .iter()
-            .cycle()
-            .skip(index % brokers.len())
-            .take(copies)
-            .copied()
-            .collect();
-        let id = PartitionId::from(i32::try_from(index).unwrap_or(i32::MAX));
+    let partition = |(index, held): (usize, &FakeReplicas)| {
+        let mut in_sync = held.caught_up();
+        in_sync.retain(|id| cluster.brokers.iter().any(|broker| broker.id == *id));
         Partition {
-            id,
-            leader: replicas.first().copied(),
-            in_sync: replicas.clone(),
-            replicas,
+            id: PartitionId::from(i32::try_from(index).unwrap_or(i32::MAX)),
+            leader: in_sync.first().copied(),
+            in_sync,
+            replicas: held.replicas.clone(),
         }
     };
     Topic {
@@ -299,7 +313,7 @@ fn described(cluster: &Cluster, name: &TopicName, topic: &FakeTopic) -> Topic {
             name.as_str(),
             "__consumer_offsets" | "__transaction_state" | "__share_group_state"
         ),
-        partitions: (0..topic.partitions.len()).map(partition).collect(),
+        partitions: topic.replicas.iter().enumerate().map(partition).collect(),
     }
 }
 
@@ -334,12 +348,13 @@ fn create(world: &mut World, topic: NewTopic) -> Answer<CreatedTopic> {
     let count = topic.partitions.map_or(1, PartitionCount::get);
     let id = world.next_id();
     let partitions = vec![(0, 0); usize::try_from(count).unwrap_or(0)];
+    let replicas = replicas::spread(&world.cluster, 0..partitions.len(), factor);
     world.topics.insert(
         name,
         FakeTopic {
             id,
             partitions,
-            replication_factor: factor,
+            replicas,
             config: topic.config,
         },
     );
@@ -418,5 +433,11 @@ fn grow(world: &mut World, growth: &GrowTopic) -> Answer<()> {
         return refuse(ErrorCode::INVALID_PARTITIONS, message);
     }
     topic.partitions.resize(wanted, (0, 0));
+    // As many as partition 0 has at present, replicas being added included.
+    let factor = topic.replicas.first().map_or(0, |first| first.replicas.len());
+    let factor = i16::try_from(factor).unwrap_or(i16::MAX);
+    topic
+        .replicas
+        .extend(replicas::spread(&world.cluster, now..wanted, factor));
     Ok(())
 }

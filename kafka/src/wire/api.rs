@@ -211,6 +211,7 @@ call!(
 );
 
 mod purge;
+mod reassign;
 
 #[cfg(test)]
 mod tests;

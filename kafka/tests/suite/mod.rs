@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 mod records;
+mod replicas;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub(crate) async fn run(port: Port) {
     run.records_are_deleted_up_to_the_high_watermark_and_by_policy()
         .await;
     run.a_topic_without_consumers_has_no_groups().await;
+    run.senseless_moves_are_refused().await;
+    run.replicas_move_to_where_they_are_sent().await;
     run.concurrent_calls_get_their_own_answers().await;
     run.listeners_are_probed().await;
     run.clean_up().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use ottla_kafka::admin::{
     Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup, CreatedTopic, GrowTopic,
-    NewTopic, OffsetSpec, Topic, TopicPartition,
+    Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
 };
 use ottla_kafka::error::{Class, KafkaError};
 use ottla_kafka::probe::ListenerReport;
@@ -115,6 +115,17 @@ impl<A: Admin> Admin for Metered<A> {
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {
         self.batch("create_partitions", self.inner.create_partitions(growth))
+    }
+
+    fn alter_reassignments(&self, moves: Vec<Move>) -> BoxFuture<'_, Batch<TopicPartition, ()>> {
+        self.batch("alter_reassignments", self.inner.alter_reassignments(moves))
+    }
+
+    fn list_reassignments(
+        &self,
+        partitions: BTreeSet<TopicPartition>,
+    ) -> BoxFuture<'_, Batch<TopicPartition, Option<Moving>>> {
+        self.batch("list_reassignments", self.inner.list_reassignments(partitions))
     }
 
     fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>> {

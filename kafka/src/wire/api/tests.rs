@@ -1,6 +1,9 @@
 //! Every shape agrees with the codec: what the codec writes, the walk takes to the last byte.
 
 use bytes::BytesMut;
+use kafka_protocol::messages::alter_partition_reassignments_response::{
+    ReassignablePartitionResponse, ReassignableTopicResponse,
+};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
@@ -16,6 +19,9 @@ use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
+use kafka_protocol::messages::list_partition_reassignments_response::{
+    OngoingPartitionReassignment, OngoingTopicReassignment,
+};
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -23,8 +29,9 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{
-    BrokerId, DeleteRecordsRequest, DeleteRecordsResponse, GroupId, ListGroupsRequest, ListGroupsResponse,
-    OffsetFetchRequest, OffsetFetchResponse, TopicName,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId, DeleteRecordsRequest,
+    DeleteRecordsResponse, GroupId, ListGroupsRequest, ListGroupsResponse, ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
@@ -195,6 +202,31 @@ fn shapes_of_purges() {
 }
 
 #[test]
+fn shapes_of_reassignments() {
+    let partition = ReassignablePartitionResponse::default()
+        .with_partition_index(3)
+        .with_error_message(Some(text("no")));
+    let topic = ReassignableTopicResponse::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition.clone(), partition]);
+    agrees::<AlterPartitionReassignmentsRequest>(
+        &AlterPartitionReassignmentsResponse::default()
+            .with_error_message(Some(text("no")))
+            .with_responses(vec![topic.clone(), topic]),
+    );
+    let partition = OngoingPartitionReassignment::default()
+        .with_replicas(vec![BrokerId(1), BrokerId(2)])
+        .with_adding_replicas(vec![BrokerId(2)])
+        .with_removing_replicas(vec![BrokerId(1)]);
+    let topic = OngoingTopicReassignment::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition.clone(), partition]);
+    agrees::<ListPartitionReassignmentsRequest>(
+        &ListPartitionReassignmentsResponse::default().with_topics(vec![topic]),
+    );
+}
+
+#[test]
 fn what_changes_anything_needs_the_permit() {
     let changes = [
         CreateTopicsRequest::CHANGES,
@@ -202,6 +234,7 @@ fn what_changes_anything_needs_the_permit() {
         CreatePartitionsRequest::CHANGES,
         IncrementalAlterConfigsRequest::CHANGES,
         DeleteRecordsRequest::CHANGES,
+        AlterPartitionReassignmentsRequest::CHANGES,
     ];
     let reads = [
         ApiVersionsRequest::CHANGES,
@@ -212,6 +245,7 @@ fn what_changes_anything_needs_the_permit() {
         ListOffsetsRequest::CHANGES,
         ListGroupsRequest::CHANGES,
         OffsetFetchRequest::CHANGES,
+        ListPartitionReassignmentsRequest::CHANGES,
     ];
-    assert_eq!((changes, reads), ([true; 5], [false; 8]));
+    assert_eq!((changes, reads), ([true; 6], [false; 9]));
 }
