@@ -55,23 +55,30 @@ fn start(cli: Cli, format: LogFormat) -> anyhow::Result<()> {
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let client = Client::try_default()
-            .await
-            .context("could not set up the Kubernetes client")?;
         match cli.command {
             Command::Run(config) => {
+                let client = client(false).await?;
                 let stop = CancellationToken::new();
                 let signals = tokio::spawn(stop_on_signal(stop.clone()));
                 let result = crate::run::run(client, *config, stop).await;
                 signals.abort();
                 result
             }
-            Command::Release(options) => release::run(client, options).await,
+            Command::Release(options) => release::run(client(true).await?, options).await,
         }
     });
     // A name look-up that hangs in a thread of its own must not hold up the end.
     runtime.shutdown_background();
     result
+}
+
+/// The Kubernetes client. Whether it tries again by itself, or who uses it does.
+async fn client(retries: bool) -> anyhow::Result<Client> {
+    let mut config = kube::Config::infer()
+        .await
+        .context("could not find the Kubernetes API's address and credentials")?;
+    config.default_retry = retries;
+    Client::try_from(config).context("could not set up the Kubernetes client")
 }
 
 async fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {

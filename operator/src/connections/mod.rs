@@ -14,6 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ottla_kafka::admin::Admin;
 use ottla_kafka::client::KafkaAdmin;
 use ottla_kafka::config::ConnectionConfig;
+use ottla_kafka::permit::Permit;
 use ottla_kafka::types::ClusterId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -132,11 +133,12 @@ impl Connections {
         }
     }
 
-    /// Clients that speak to Kafka, every call counted.
+    /// Clients that speak to Kafka, every call counted, and change things only while the permit holds.
     #[must_use]
-    pub fn to_kafka(metrics: Arc<Metrics>) -> Self {
+    pub fn to_kafka(metrics: Arc<Metrics>, permit: Permit) -> Self {
         Self::new(Box::new(move |config| {
-            Arc::new(metered::Metered::new(KafkaAdmin::new(config), metrics.clone()))
+            let client = KafkaAdmin::under(config, permit.clone());
+            Arc::new(metered::Metered::new(client, metrics.clone()))
         }))
     }
 

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::lease::LeaseName;
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -40,9 +42,14 @@ pub struct Config {
     #[arg(long, env = "OTTLA_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// Name of the operator's own pod, for events.
+    /// Name of the operator's own pod, for events and as the Lease's holder.
     #[arg(long, env = "OTTLA_POD_NAME")]
     pub pod_name: Option<String>,
+
+    /// Lease to hold before acting, as namespace/name, where several operators run. Without it this operator acts at once
+    /// and must be the only one.
+    #[arg(long, env = "OTTLA_LEASE")]
+    pub lease: Option<LeaseName>,
 }
 
 impl Config {
@@ -69,6 +76,7 @@ impl Default for Config {
             http_address: SocketAddr::from(([0, 0, 0, 0], 8080)),
             log_format: LogFormat::Json,
             pod_name: None,
+            lease: None,
         }
     }
 }

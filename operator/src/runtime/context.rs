@@ -68,7 +68,7 @@ pub struct Context {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Which loops turn.
-    pub health: Health,
+    pub health: Arc<Health>,
     events: Events,
     clock: Clock,
 }
@@ -94,9 +94,16 @@ impl Context {
             queues: Queues::default(),
             connections,
             metrics,
-            health: Health::default(),
+            health: Arc::default(),
             clock: Box::new(Timestamp::now),
         }
+    }
+
+    /// The same with loops that report there.
+    #[must_use]
+    pub fn with_health(mut self, health: Arc<Health>) -> Self {
+        self.health = health;
+        self
     }
 
     /// The same with another clock.

@@ -30,8 +30,31 @@ use super::watch::Watched;
 const CONCURRENCY: usize = 64;
 /// Longest turn of a loop without anything to do.
 const IDLE: Duration = Duration::from_secs(10);
-/// How long passes that run may go on after the order to stop.
-const GRACE: Duration = Duration::from_secs(25);
+
+/// Two orders to who drives objects: to begin nothing new, and to drop what runs. Clones are the same orders.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    begin_nothing: CancellationToken,
+    drop_all: CancellationToken,
+}
+
+impl Stop {
+    /// Orders to begin nothing new.
+    pub fn begin_nothing(&self) {
+        self.begin_nothing.cancel();
+    }
+
+    /// Orders to drop what runs, half-way as it is.
+    pub fn drop_all(&self) {
+        self.begin_nothing.cancel();
+        self.drop_all.cancel();
+    }
+
+    /// Returns once nothing new may begin.
+    pub async fn cancelled(&self) {
+        self.begin_nothing.cancelled().await;
+    }
+}
 
 /// When to look at an object again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,14 +113,16 @@ fn ready_reason<R: Reconciler>(entry: &Entry<R::Object>) -> &str {
 /// Why an object that cannot be read is not Ready.
 const INVALID_SPEC: &str = "InvalidSpec";
 
-/// Drives one kind until told to stop, then lets the passes that run come to their end.
+/// Drives one kind, from all objects there are, until told to begin nothing new; then lets the passes that run come to
+/// their end, until told to drop them.
 pub async fn drive<R: Reconciler>(
     reconciler: Arc<R>,
     ctx: Arc<Context>,
     store: Store<R::Object>,
     queue: Queue,
-    stop: CancellationToken,
+    stop: Stop,
 ) {
+    queue.start(store.keys());
     let driver = Arc::new(Driver {
         reconciler,
         ctx,
@@ -121,13 +146,16 @@ pub async fn drive<R: Reconciler>(
         }
     }
     let drained = async { while running.join_next().await.is_some() {} };
-    if timeout(GRACE, drained).await.is_err() {
-        warn!(
-            kind = R::KIND,
-            passes = running.len(),
-            "Stopped while passes were running"
-        );
+    tokio::select! {
+        () = drained => return,
+        () = stop.drop_all.cancelled() => {}
     }
+    warn!(
+        kind = R::KIND,
+        passes = running.len(),
+        "Dropped passes that were running"
+    );
+    running.shutdown().await;
 }
 
 fn log_lost_pass<R: Reconciler>(ended: Result<(), tokio::task::JoinError>) {
@@ -173,7 +201,10 @@ impl<R: Reconciler> Driver<R> {
             Ok(Action::Retry(pace)) => self.failed(&key, pace),
             Err(error) => {
                 let (namespace, name) = (&key.namespace, &key.name);
-                if matches!(error, Error::Conflict { .. } | Error::Gone { .. }) {
+                if matches!(
+                    error,
+                    Error::Conflict { .. } | Error::Gone { .. } | Error::NotPermitted { .. }
+                ) {
                     debug!(
                         kind = R::KIND,
                         namespace,

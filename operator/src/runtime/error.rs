@@ -1,6 +1,7 @@
 //! Why a pass ended early, and how soon the next one may follow. What a user can fix is a condition, not an error.
 
 use super::backoff::Pace;
+use super::guard::NotPermitted;
 
 /// Why a pass over one object ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,12 @@ pub enum Error {
     /// The object is gone or was replaced; nothing is left to do.
     #[error("could not {operation}: the object is gone")]
     Gone {
+        /// What was attempted.
+        operation: &'static str,
+    },
+    /// The right to change anything had ended; nothing was sent.
+    #[error("did not {operation}: another operator leads now")]
+    NotPermitted {
         /// What was attempted.
         operation: &'static str,
     },
@@ -45,6 +52,7 @@ impl Error {
         match &error {
             kube::Error::Api(status) if status.code == 409 => Self::Conflict { operation },
             kube::Error::Api(status) if status.code == 404 => Self::Gone { operation },
+            kube::Error::Service(cause) if cause.is::<NotPermitted>() => Self::NotPermitted { operation },
             _ => Self::Kube {
                 operation,
                 source: Box::new(error),
@@ -60,7 +68,7 @@ impl Error {
                 base: std::time::Duration::from_millis(200),
                 cap: std::time::Duration::from_secs(10),
             },
-            Self::Kube { .. } | Self::Deadline(_) => Pace::FAST,
+            Self::Kube { .. } | Self::Deadline(_) | Self::NotPermitted { .. } => Pace::FAST,
             Self::Panic(_) | Self::Internal(_) => Pace::SLOW,
         }
     }
@@ -71,6 +79,7 @@ impl Error {
         match self {
             Self::Conflict { .. } => "conflict",
             Self::Gone { .. } => "gone",
+            Self::NotPermitted { .. } => "not_permitted",
             Self::Kube { .. } => "kubernetes",
             Self::Deadline(_) => "deadline",
             Self::Panic(_) => "panic",

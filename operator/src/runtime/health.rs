@@ -25,6 +25,11 @@ impl Health {
             .insert(name, Instant::now());
     }
 
+    /// Forgets all loops: they have ended, and others begin.
+    pub fn forget(&self) {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The loops that stand still.
     #[must_use]
     pub fn dead(&self) -> Vec<&'static str> {

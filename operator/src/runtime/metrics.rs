@@ -27,6 +27,11 @@ struct KindReason {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Transition {
+    to: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
     operation: &'static str,
 }
@@ -47,6 +52,8 @@ fn seconds() -> Histogram {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    leader: Gauge,
+    leader_transitions: Family<Transition, Counter>,
     reconciles: Family<KindOutcome, Counter>,
     reconcile_seconds: Histograms<Kind>,
     queue_depth: Family<Kind, Gauge>,
@@ -62,6 +69,18 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("ottla");
+        let leader = Gauge::default();
+        registry.register(
+            "leader",
+            "1 while this operator may act, 0 while it stands by",
+            leader.clone(),
+        );
+        let leader_transitions = Family::default();
+        registry.register(
+            "leader_transitions",
+            "How often this operator began or ceased to lead",
+            leader_transitions.clone(),
+        );
         let reconciles = Family::default();
         registry.register(
             "reconciles",
@@ -116,6 +135,8 @@ impl Default for Metrics {
         );
         Self {
             registry,
+            leader,
+            leader_transitions,
             reconciles,
             reconcile_seconds,
             queue_depth,
@@ -131,6 +152,19 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Takes in that this operator may act from now on, or may not.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+        let to = if leads { "leader" } else { "standby" };
+        self.leader_transitions.get_or_create(&Transition { to }).inc();
+    }
+
+    /// Forgets what is there: it is seen anew.
+    pub fn forget_objects(&self) {
+        self.objects.clear();
+        self.queue_depth.clear();
+    }
+
     /// Counts one pass over an object.
     pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
         self.reconciles

@@ -1,5 +1,7 @@
 //! The queue of one kind: which objects to reconcile, now or later. Hands an object out once at a time, and again
 //! afterwards when it was asked for meanwhile. Knows no object, only keys.
+//!
+//! Until somebody starts it, what is asked for is forgotten at once: an operator that stands by collects no work.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,7 @@ use super::key::Key;
 
 #[derive(Debug, Default)]
 struct State {
+    started: bool,
     due: VecDeque<Key>,
     in_due: HashSet<Key>,
     running: HashSet<Key>,
@@ -35,9 +38,20 @@ impl Queue {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins to collect what is asked for, these objects first of all.
+    pub fn start(&self, keys: impl IntoIterator<Item = Key>) {
+        self.state().started = true;
+        for key in keys {
+            self.add(key);
+        }
+    }
+
     /// Asks for an object at once.
     pub fn add(&self, key: Key) {
         let mut state = self.state();
+        if !state.started {
+            return;
+        }
         state.unschedule(&key);
         if state.running.contains(&key) {
             state.again.insert(key);
@@ -51,7 +65,7 @@ impl Queue {
     pub fn add_after(&self, key: Key, wait: Duration) {
         let at = Instant::now() + wait;
         let mut state = self.state();
-        if state.in_due.contains(&key) || state.again.contains(&key) {
+        if !state.started || state.in_due.contains(&key) || state.again.contains(&key) {
             return;
         }
         if state.at.get(&key).is_some_and(|earlier| *earlier <= at) {
@@ -140,7 +154,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_object_runs_once_at_a_time_and_again_when_asked_meanwhile() {
         let queue = Queue::default();
-        queue.add(key("a"));
+        queue.start([key("a")]);
         queue.add(key("a"));
         assert_eq!(queue.next().await, key("a"));
         queue.add(key("a"));
@@ -152,8 +166,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn before_its_start_it_collects_nothing() {
+        let queue = Queue::default();
+        queue.add(key("gone by then"));
+        queue.add_after(key("gone too"), Duration::ZERO);
+        queue.start([key("a"), key("b")]);
+        assert_eq!((queue.next().await, queue.next().await), (key("a"), key("b")));
+        assert!(timeout(Duration::from_secs(5), queue.next()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_earliest_time_wins() {
         let (queue, start) = (Queue::default(), Instant::now());
+        queue.start([]);
         queue.add_after(key("a"), Duration::from_secs(30));
         queue.add_after(key("a"), Duration::from_secs(10));
         queue.add_after(key("a"), Duration::from_secs(20));
@@ -166,6 +191,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn now_beats_later() {
         let queue = Queue::default();
+        queue.start([]);
         queue.add_after(key("a"), Duration::from_secs(30));
         queue.add(key("a"));
         assert_eq!(

@@ -11,14 +11,17 @@ use axum::{Router, routing::get};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::context::Context;
+use super::health::Health;
+use super::metrics::Metrics;
 
 /// What the server tells of.
 #[derive(Clone, Debug)]
 pub struct Served {
-    /// The operator's context.
-    pub ctx: Arc<Context>,
-    /// Set once every cache has been filled.
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Which loops turn.
+    pub health: Arc<Health>,
+    /// Set while every cache is filled; one that stands by is ready too.
     pub ready: Arc<AtomicBool>,
 }
 
@@ -40,7 +43,7 @@ fn router(served: Served) -> Router {
 }
 
 async fn metrics(State(served): State<Served>) -> impl IntoResponse {
-    match served.ctx.metrics.encode() {
+    match served.metrics.encode() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
@@ -50,7 +53,7 @@ async fn metrics(State(served): State<Served>) -> impl IntoResponse {
 }
 
 async fn healthz(State(served): State<Served>) -> impl IntoResponse {
-    let dead = served.ctx.health.dead();
+    let dead = served.health.dead();
     if dead.is_empty() {
         (StatusCode::OK, "ok".to_owned())
     } else {

@@ -123,6 +123,13 @@ impl<K: Resource> Store<K> {
         self.get(key).and_then(|entry| entry.object().cloned())
     }
 
+    /// Every key, of readable objects and of others.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        let objects = self.0.objects.read().unwrap_or_else(PoisonError::into_inner);
+        objects.keys().cloned().collect()
+    }
+
     /// Every readable object.
     #[must_use]
     pub fn objects(&self) -> Vec<Arc<K>> {

@@ -9,7 +9,6 @@ use kube::ResourceExt;
 use ottla_crds::KafkaTopic;
 use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery};
 use ottla_kafka::types::{ClusterId, TopicName};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::desired::{self, Desired};
@@ -19,7 +18,7 @@ use super::{at_home, observe, status};
 use crate::cluster::cluster_key;
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
-use crate::runtime::{Context, Key};
+use crate::runtime::{Context, Key, Stop};
 
 /// How often each cluster is swept.
 const TICK: Duration = Duration::from_secs(45);
@@ -37,7 +36,7 @@ struct AtRest {
 }
 
 /// Sweeps until told to stop.
-pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
+pub async fn run(ctx: Arc<Context>, stop: Stop) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The first passes over all objects are the first sweep.

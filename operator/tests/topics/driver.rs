@@ -10,10 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use ottla_crds::KafkaTopic;
 use ottla_operator::runtime::controller::{drive, trigger_on_change};
-use ottla_operator::runtime::{Action, Context, Error, Reconciler};
+use ottla_operator::runtime::{Action, Context, Error, Reconciler, Stop};
 use ottla_operator::topic::Topics;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::world::{TOPICS, World, ready_of};
 
@@ -65,7 +64,7 @@ async fn one_bad_object_harms_only_itself() {
     }
     world.topic("unreadable", json!({"partitions": "three"}));
     world.sync();
-    let (moody, stop) = (Arc::new(Moody::default()), CancellationToken::new());
+    let (moody, stop) = (Arc::new(Moody::default()), Stop::default());
     let driver = tokio::spawn(drive(
         moody.clone(),
         world.ctx.clone(),
@@ -100,8 +99,8 @@ async fn one_bad_object_harms_only_itself() {
         None,
         "it can be deleted all the same"
     );
-    stop.cancel();
-    tokio::time::timeout(Duration::from_secs(26), driver)
+    stop.drop_all();
+    tokio::time::timeout(Duration::from_secs(1), driver)
         .await
         .unwrap()
         .unwrap();

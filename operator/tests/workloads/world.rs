@@ -58,7 +58,7 @@ impl World {
 
     fn on(api: Api) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let connections = Connections::to_kafka(metrics.clone());
+        let connections = Connections::to_kafka(metrics.clone(), ottla_kafka::permit::Permit::unlimited());
         let ctx = Arc::new(Context::new(
             api.client(),
             Config::default(),
