@@ -172,7 +172,9 @@ pub enum ProbeResult {
     TimedOut,
     /// Something answered that does not speak this listener's protocol.
     WrongProtocol,
-    /// The broker refused the credentials.
+    /// TLS fails: the broker's certificate is not trusted, not valid now, or for another host name.
+    TlsFailed,
+    /// The broker refused the credentials, or the client certificate.
     AuthenticationFailed,
     /// Another broker, or another cluster, answered.
     WrongBroker,

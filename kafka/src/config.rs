@@ -1,5 +1,9 @@
 //! How one Kafka is reached: addresses, security, deadlines. Plain data; holds no Kubernetes type and opens nothing.
 
+mod security;
+
+pub use security::{Sasl, SaslMechanism, Security};
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -80,52 +84,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How a client proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SaslMechanism {
-    /// `PLAIN`: name and password as they are.
-    Plain,
-    /// `SCRAM-SHA-256`: the password never crosses the wire.
-    ScramSha256,
-    /// `SCRAM-SHA-512`: the password never crosses the wire.
-    ScramSha512,
-}
-
-impl SaslMechanism {
-    /// The mechanism's registered name, as brokers list it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-        }
-    }
-}
-
-impl fmt::Display for SaslMechanism {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Kafka's security protocol and what it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Security {
-    /// `PLAINTEXT`: neither encryption nor a name.
-    Plaintext,
-    /// `SASL_PLAINTEXT`: a name and a password, no encryption.
-    SaslPlaintext {
-        /// How the password is proven.
-        mechanism: SaslMechanism,
-        /// Who connects.
-        username: String,
-        /// The password.
-        password: Secret,
-    },
-}
-
 /// How long each step may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -201,11 +159,11 @@ mod tests {
 
     #[test]
     fn a_password_is_never_printed() {
-        let security = Security::SaslPlaintext {
+        let security = Security::sasl(Sasl {
             mechanism: SaslMechanism::Plain,
             username: "user1".to_owned(),
             password: Secret::new("canary".to_owned()),
-        };
+        });
         let config = ConnectionConfig::new(vec![], security);
         assert!(!format!("{config:?}").contains("canary"));
     }

@@ -3,8 +3,10 @@
 //! Every error can be cloned, because one request answers many callers.
 
 mod code;
+mod tls;
 
 pub use code::ErrorCode;
+pub use tls::TlsFault;
 
 use std::time::Duration;
 
@@ -115,9 +117,9 @@ impl KafkaError {
         match self {
             Self::Refused { code, .. } => code.class(),
             Self::Unreachable { failure, .. } => match failure.cause {
-                ConnectCause::AuthenticationFailed { .. } | ConnectCause::WrongProtocol(_) => {
-                    Class::SlowRetry
-                }
+                ConnectCause::AuthenticationFailed { .. }
+                | ConnectCause::WrongProtocol(_)
+                | ConnectCause::Tls(_) => Class::SlowRetry,
                 _ => Class::Retriable,
             },
             Self::NoReply { .. } | Self::Abandoned { .. } => Class::Ambiguous,
@@ -179,6 +181,9 @@ pub enum ConnectCause {
     /// Something else listens there, or Kafka on a listener of another security protocol.
     #[error("{0}")]
     WrongProtocol(Spoken),
+    /// TLS did not come about, or the broker ended it.
+    #[error("{0}")]
+    Tls(TlsFault),
     /// Kafka refused the name, the password or the mechanism.
     #[error("refuses {username:?} with {mechanism}: {message}")]
     AuthenticationFailed {
@@ -210,6 +215,8 @@ pub enum ConnectCause {
 pub enum Stage {
     /// TCP connect.
     Connect,
+    /// TLS.
+    Handshake,
     /// The first question, about versions.
     Versions,
     /// SASL.
@@ -222,6 +229,7 @@ impl std::fmt::Display for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Connect => "while connecting",
+            Self::Handshake => "during the TLS handshake",
             Self::Versions => "when asked for its versions",
             Self::Authentication => "during authentication",
             Self::FirstRequest => "at the first request",
@@ -235,6 +243,9 @@ pub enum Spoken {
     /// A TLS alert or handshake record (`15 03`, `16 03`).
     #[error("speaks TLS, and the connection is set up without")]
     Tls,
+    /// Kafka on a listener without TLS.
+    #[error("is a Kafka listener without TLS, and TLS is set up")]
+    KafkaWithoutTls,
     /// `HTTP`.
     #[error("speaks HTTP, not Kafka")]
     Http,

@@ -14,6 +14,7 @@ pub mod error;
 pub mod fake;
 pub mod permit;
 pub mod probe;
+pub mod tls;
 pub mod types;
 
 mod metadata;

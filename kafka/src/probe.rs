@@ -48,6 +48,8 @@ pub enum ListenerResult {
     TimedOut,
     /// Something else than the configured protocol is spoken there.
     WrongProtocol,
+    /// TLS with it did not come about.
+    TlsFailed,
     /// It refused the credentials that bootstrap accepted.
     AuthenticationFailed,
     /// Another broker, or another cluster's, answered.
@@ -66,6 +68,7 @@ impl ListenerResult {
             Self::Refused => "Refused",
             Self::TimedOut => "TimedOut",
             Self::WrongProtocol => "WrongProtocol",
+            Self::TlsFailed => "TlsFailed",
             Self::AuthenticationFailed => "AuthenticationFailed",
             Self::WrongBroker => "WrongBroker",
             Self::SelfAddress => "SelfAddress",
@@ -98,10 +101,13 @@ async fn probe_one(cluster: &Cluster, broker: &Broker, config: &ConnectionConfig
         Ok(connection) => identify(cluster, broker.id, &connection).await,
         Err(failure) => (result_of(&failure.cause), format!("which {}", failure.cause)),
     };
-    // Who answers as Kafka with these credentials is told by what it said, wherever it is.
+    // Who answers as Kafka with these credentials, or shows a certificate, is told by that, wherever it is.
     let answered = matches!(
         result,
-        ListenerResult::Reachable | ListenerResult::AuthenticationFailed | ListenerResult::WrongBroker
+        ListenerResult::Reachable
+            | ListenerResult::TlsFailed
+            | ListenerResult::AuthenticationFailed
+            | ListenerResult::WrongBroker
     );
     if !answered && means_this_machine(&broker.advertised, config).await {
         let here = config.seen_from;
@@ -166,6 +172,8 @@ fn result_of(cause: &ConnectCause) -> ListenerResult {
         ConnectCause::Refused | ConnectCause::Closed(_) | ConnectCause::Network(_) => ListenerResult::Refused,
         ConnectCause::TimedOut { .. } => ListenerResult::TimedOut,
         ConnectCause::WrongProtocol(_) | ConnectCause::TooOld(_) => ListenerResult::WrongProtocol,
+        ConnectCause::Tls(fault) if fault.is_about_client() => ListenerResult::AuthenticationFailed,
+        ConnectCause::Tls(_) => ListenerResult::TlsFailed,
         ConnectCause::AuthenticationFailed { .. } => ListenerResult::AuthenticationFailed,
         ConnectCause::WrongCluster { .. } => ListenerResult::WrongBroker,
     }

@@ -8,7 +8,7 @@ use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest, Sa
 use kafka_protocol::protocol::StrBytes;
 use zeroize::Zeroizing;
 
-use crate::config::{SaslMechanism, Secret, Security};
+use crate::config::{Sasl, SaslMechanism, Secret};
 use crate::error::{ConnectCause, ErrorCode, Spoken, Stage};
 use crate::wire::{Dialling, Link, Token, Versions, exchange};
 
@@ -20,11 +20,11 @@ pub(crate) async fn authenticate(
     link: &Link,
     versions: &Versions,
 ) -> Result<Option<Duration>, ConnectCause> {
-    let Security::SaslPlaintext {
+    let Some(Sasl {
         mechanism,
         username,
         password,
-    } = &dialling.config.security
+    }) = &dialling.config.security.sasl
     else {
         return Ok(None);
     };

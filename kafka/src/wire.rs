@@ -8,6 +8,7 @@ mod dial;
 mod frame;
 mod link;
 mod shape;
+mod tls;
 
 pub(crate) use api::Call;
 pub(crate) use connection::{Connection, Versions, exchange};

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use ottla_kafka::admin::{Admin, NewTopic};
 use ottla_kafka::client::KafkaAdmin;
-use ottla_kafka::config::{ConnectionConfig, SaslMechanism, Secret, Security};
+use ottla_kafka::config::{ConnectionConfig, Sasl, SaslMechanism, Secret, Security};
 use ottla_kafka::error::{ConnectCause, KafkaError, Spoken};
+use ottla_kafka::tls::Tls;
 
 async fn cause(config: ConnectionConfig) -> ConnectCause {
     match KafkaAdmin::new(config).describe_cluster().await.unwrap_err() {
@@ -31,9 +32,9 @@ async fn wrong_credentials_are_refused_in_the_brokers_words() {
     let Some(config) = broker::configured("wrong_credentials_are_refused_in_the_brokers_words") else {
         return;
     };
-    let Security::SaslPlaintext {
+    let Some(Sasl {
         username, password, ..
-    } = config.security.clone()
+    }) = config.security.sasl.clone()
     else {
         eprintln!(
             "SKIPPED wrong_credentials_are_refused_in_the_brokers_words: OTTLA_TEST_SASL names no user"
@@ -47,10 +48,13 @@ async fn wrong_credentials_are_refused_in_the_brokers_words() {
     ] {
         for username in [username.clone(), "nobody".to_owned()] {
             let password = Secret::new("wrong".to_owned());
-            let security = Security::SaslPlaintext {
-                mechanism,
-                username: username.clone(),
-                password,
+            let security = Security {
+                sasl: Some(Sasl {
+                    mechanism,
+                    username: username.clone(),
+                    password,
+                }),
+                ..config.security.clone()
             };
             let found = cause(ConnectionConfig {
                 security,
@@ -68,10 +72,13 @@ async fn wrong_credentials_are_refused_in_the_brokers_words() {
             assert_eq!(*told, username);
             assert!(message.to_lowercase().contains("invalid"), "{message}");
         }
-        let security = Security::SaslPlaintext {
-            mechanism,
-            username: username.clone(),
-            password: password.clone(),
+        let security = Security {
+            sasl: Some(Sasl {
+                mechanism,
+                username: username.clone(),
+                password: password.clone(),
+            }),
+            ..config.security.clone()
         };
         let good = KafkaAdmin::new(ConnectionConfig {
             security,
@@ -87,17 +94,38 @@ async fn a_listener_of_another_security_protocol_is_named() {
         return;
     };
     config.timeouts.connect = Duration::from_secs(2);
-    let (security, expected) = match config.security {
-        Security::Plaintext => {
+    let (sasl, expected) = match config.security.sasl {
+        None => {
             let (mechanism, username) = (SaslMechanism::Plain, "user1".to_owned());
-            let security = Security::SaslPlaintext {
+            let password = Secret::new("x".to_owned());
+            let sasl = Sasl {
                 mechanism,
                 username,
-                password: Secret::new("x".to_owned()),
+                password,
             };
-            (security, Spoken::KafkaWithoutSasl(mechanism))
+            (Some(sasl), Spoken::KafkaWithoutSasl(mechanism))
         }
-        _ => (Security::Plaintext, Spoken::KafkaWithSasl),
+        Some(_) => (None, Spoken::KafkaWithSasl),
+    };
+    let tls = config.security.tls.clone();
+    let security = Security {
+        sasl,
+        tls: tls.clone(),
+    };
+    let found = cause(ConnectionConfig {
+        security,
+        ..config.clone()
+    })
+    .await;
+    assert_eq!(found, ConnectCause::WrongProtocol(expected));
+
+    let (tls, expected) = match tls {
+        None => (Some(Tls::new(None, None).unwrap()), Spoken::KafkaWithoutTls),
+        Some(_) => (None, Spoken::Tls),
+    };
+    let security = Security {
+        tls,
+        sasl: config.security.sasl.clone(),
     };
     let found = cause(ConnectionConfig { security, ..config }).await;
     assert_eq!(found, ConnectCause::WrongProtocol(expected));

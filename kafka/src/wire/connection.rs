@@ -168,7 +168,7 @@ impl Connection {
                 address: self.address.clone(),
                 cause: match cause {
                     LinkClosed::TimedOut(after) => NoReply::TimedOut(after),
-                    LinkClosed::Ended(how) => NoReply::Closed(how),
+                    LinkClosed::Ended(_) | LinkClosed::Alert(_) => NoReply::Closed(words(&cause)),
                     LinkClosed::NotAFrame(_) | LinkClosed::Malformed(_) | LinkClosed::Withheld => {
                         NoReply::Malformed(words(&cause))
                     }
@@ -182,6 +182,7 @@ fn words(cause: &LinkClosed) -> String {
     match cause {
         LinkClosed::TimedOut(after) => format!("an earlier request was not answered within {after:?}"),
         LinkClosed::Ended(how) => how.clone(),
+        LinkClosed::Alert(alert) => format!("TLS alert {alert:?}"),
         LinkClosed::NotAFrame(first) => format!("{:#010x} is no reply's length", u32::from_be_bytes(*first)),
         LinkClosed::Malformed(what) => what.clone(),
         LinkClosed::Withheld => "the right to change anything has ended".to_owned(),

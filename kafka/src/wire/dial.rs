@@ -9,13 +9,16 @@ use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, Metadata
 use kafka_protocol::protocol::StrBytes;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 use super::api::Call;
 use super::connection::{CallFailure, Connection, Hello, Pace, Versions, exchange};
 use super::link::{Link, LinkClosed};
+use super::tls::{self, NoTls};
 use crate::admin::Cluster;
-use crate::config::{ConnectionConfig, HostPort, Security};
-use crate::error::{ConnectCause, ConnectFailure, Spoken, Stage};
+use crate::config::{ConnectionConfig, HostPort};
+use crate::error::{ConnectCause, ConnectFailure, Spoken, Stage, TlsFault};
+use crate::tls::Tls;
 use crate::{metadata, sasl};
 
 /// Kafka's answer to a request version that it does not have.
@@ -51,7 +54,7 @@ impl Dialling<'_> {
         let session = sasl::authenticate(self, &link, &versions).await?;
         let hello = match self.ask(&link, &versions).await {
             Err(ConnectCause::TimedOut { .. } | ConnectCause::Closed(_))
-                if self.config.security == Security::Plaintext && self.wants_sasl().await =>
+                if self.config.security.sasl.is_none() && self.wants_sasl().await =>
             {
                 Err(ConnectCause::WrongProtocol(Spoken::KafkaWithSasl))
             }
@@ -73,9 +76,44 @@ impl Dialling<'_> {
         })
     }
 
-    /// Resolves, connects and asks for versions. Brokers answer that before any authentication.
+    /// Resolves, connects, encrypts if configured, and asks for versions.
     async fn open(&self) -> Result<(Link, Versions), ConnectCause> {
-        let link = Link::start(self.connect().await?);
+        let stream = self.connect().await?;
+        let link = match &self.config.security.tls {
+            None => Link::start(stream),
+            Some(tls) => Link::start(self.encrypt(stream, tls).await?),
+        };
+        self.greet(link).await
+    }
+
+    async fn encrypt(&self, stream: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream>, ConnectCause> {
+        let handshake = tls::shake_hands(stream, &self.address.host, tls);
+        let unheard = match timeout_at(self.deadline, handshake).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(NoTls::Fault(fault))) => return Err(ConnectCause::Tls(fault)),
+            Ok(Err(NoTls::Unheard(what))) => ConnectCause::Tls(TlsFault::Other(what)),
+            Err(_) => self.timed_out(Stage::Handshake),
+        };
+        Err(match self.spoken_instead_of_tls().await {
+            Some(spoken) => ConnectCause::WrongProtocol(spoken),
+            None => unheard,
+        })
+    }
+
+    /// What the other side, which did not answer TLS with TLS, speaks. Nothing of value is told to it.
+    async fn spoken_instead_of_tls(&self) -> Option<Spoken> {
+        let again = self.again();
+        let stream = again.connect().await.ok()?;
+        match again.greet(Link::start(stream)).await {
+            Ok(_) => Some(Spoken::KafkaWithoutTls),
+            Err(ConnectCause::WrongProtocol(Spoken::Tls)) => None,
+            Err(ConnectCause::WrongProtocol(spoken)) => Some(spoken),
+            Err(_) => None,
+        }
+    }
+
+    /// Asks for versions. Brokers answer that before any authentication.
+    async fn greet(&self, link: Link) -> Result<(Link, Versions), ConnectCause> {
         let request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str("ottla"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
@@ -162,13 +200,18 @@ impl Dialling<'_> {
         Ok(Hello { cluster })
     }
 
-    /// Whether the listener, silent to a plain request, answers one that starts authentication.
-    async fn wants_sasl(&self) -> bool {
-        let again = Dialling {
+    /// The same once more, with half the time, to find out why it failed.
+    fn again(&self) -> Self {
+        Dialling {
             deadline: Instant::now() + self.config.timeouts.connect / 2,
             client_id: self.client_id.clone(),
             ..*self
-        };
+        }
+    }
+
+    /// Whether the listener, silent to a plain request, answers one that starts authentication.
+    async fn wants_sasl(&self) -> bool {
+        let again = self.again();
         match again.open().await {
             Ok((link, versions)) => sasl::is_offered(&again, &link, &versions).await,
             Err(_) => false,
@@ -198,6 +241,10 @@ impl Dialling<'_> {
         match cause {
             LinkClosed::TimedOut(_) => self.timed_out(stage),
             LinkClosed::Ended(_) => ConnectCause::Closed(stage),
+            LinkClosed::Alert(alert) => {
+                let identity = self.config.security.tls.as_ref().is_some_and(Tls::has_identity);
+                ConnectCause::Tls(tls::refused(alert, identity))
+            }
             LinkClosed::NotAFrame(first) => ConnectCause::WrongProtocol(spoken(first)),
             LinkClosed::Malformed(what) => ConnectCause::WrongProtocol(Spoken::Other(what)),
             LinkClosed::Withheld => {

@@ -8,10 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::rustls::AlertDescription;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{FrameError, read_frame};
 use crate::permit::Permit;
+
+/// How long after a failed write the other side's reason for it is read.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Why there is no reply. All but the last close the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub(crate) enum LinkClosed {
     TimedOut(Duration),
     /// The other side closed, or the network failed.
     Ended(String),
+    /// The other side ended TLS, and said why.
+    Alert(AlertDescription),
     /// Bytes came that cannot be a reply's length.
     NotAFrame([u8; 4]),
     /// A reply came that is not the one due.
@@ -200,7 +206,13 @@ async fn write_requests<W: AsyncWrite>(
                 shared.withhold(request.correlation);
                 continue;
             }
-            if let Err(error) = writer.write_all(&request.frame).await {
+            let written = async {
+                writer.write_all(&request.frame).await?;
+                writer.flush().await
+            };
+            if let Err(error) = written.await {
+                // The other side's last words, if any, lie in what was received.
+                tokio::time::sleep(LAST_WORDS).await;
                 return shared.close(&LinkClosed::Ended(error.to_string()));
             }
         }
@@ -219,6 +231,7 @@ async fn read_replies<R: AsyncRead>(reader: R, shared: Arc<Shared>) {
                     }
                 }
                 Err(FrameError::Ended(how)) => return LinkClosed::Ended(how),
+                Err(FrameError::Alert(alert)) => return LinkClosed::Alert(alert),
                 Err(FrameError::NotAFrame(first)) => return LinkClosed::NotAFrame(first),
             }
         }

@@ -115,7 +115,7 @@ impl ScriptedBroker {
             host: self.address.ip().to_string(),
             port: self.address.port(),
         };
-        let mut config = ConnectionConfig::new(vec![address], Security::Plaintext);
+        let mut config = ConnectionConfig::new(vec![address], Security::PLAINTEXT);
         config.timeouts.connect = Duration::from_millis(500);
         config.timeouts.request = Duration::from_millis(500);
         config.timeouts.operation = Duration::from_secs(5);

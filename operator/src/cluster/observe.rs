@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use ottla_crds::KafkaCluster;
-use ottla_kafka::config::{ConnectionConfig, Secret, Security};
+use ottla_kafka::config::{ConnectionConfig, Sasl, Secret, Security};
 use ottla_kafka::error::KafkaError;
 use ottla_kafka::probe::{ListenerReport, ListenerResult};
 use ottla_kafka::types::ClusterId;
@@ -38,13 +38,13 @@ pub async fn observe(
 ) -> Result<(Option<Arc<Connection>>, Observed), Error> {
     let key = Key::of(object);
     let security = match &desired.login {
-        None => Security::Plaintext,
+        None => Security::PLAINTEXT,
         Some(login) => match credentials(ctx, &key.namespace, login).await? {
-            Ok((username, password)) => Security::SaslPlaintext {
+            Ok((username, password)) => Security::sasl(Sasl {
                 mechanism: login.mechanism,
                 username,
                 password,
-            },
+            }),
             Err(problem) => return Ok((ctx.connections.get(&key), Observed::NoCredentials(problem))),
         },
     };

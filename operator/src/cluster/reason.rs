@@ -25,6 +25,18 @@ pub enum Reason {
     BootstrapWrongProtocol,
     /// The bootstrap addresses cannot be used for another cause.
     BootstrapUnreachable,
+    /// No trusted CA signed the certificate shown there.
+    CertificateUntrusted,
+    /// The certificate shown there is not valid now.
+    CertificateExpired,
+    /// The certificate shown there is for other names.
+    CertificateWrongHost,
+    /// Kafka wants a client certificate, and the spec names none.
+    ClientCertificateRequired,
+    /// Kafka refuses the client certificate.
+    ClientCertificateRefused,
+    /// TLS fails for another cause.
+    TlsFailed,
     /// Kafka refuses the credentials.
     AuthenticationFailed,
     /// Kafka is no version that can be worked with.
@@ -41,7 +53,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Ready,
         Self::InvalidSpec,
         Self::SecretNotFound,
@@ -53,6 +65,12 @@ impl Reason {
         Self::BootstrapTimedOut,
         Self::BootstrapWrongProtocol,
         Self::BootstrapUnreachable,
+        Self::CertificateUntrusted,
+        Self::CertificateExpired,
+        Self::CertificateWrongHost,
+        Self::ClientCertificateRequired,
+        Self::ClientCertificateRefused,
+        Self::TlsFailed,
         Self::AuthenticationFailed,
         Self::UnsupportedKafka,
         Self::ListenersUnreachable,
@@ -76,6 +94,12 @@ impl Reason {
             Self::BootstrapTimedOut => "BootstrapTimedOut",
             Self::BootstrapWrongProtocol => "BootstrapWrongProtocol",
             Self::BootstrapUnreachable => "BootstrapUnreachable",
+            Self::CertificateUntrusted => "CertificateUntrusted",
+            Self::CertificateExpired => "CertificateExpired",
+            Self::CertificateWrongHost => "CertificateWrongHost",
+            Self::ClientCertificateRequired => "ClientCertificateRequired",
+            Self::ClientCertificateRefused => "ClientCertificateRefused",
+            Self::TlsFailed => "TlsFailed",
             Self::AuthenticationFailed => "AuthenticationFailed",
             Self::UnsupportedKafka => "UnsupportedKafka",
             Self::ListenersUnreachable => "ListenersUnreachable",

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use ottla_crds::KafkaClusterStatus;
 use ottla_crds::cluster::{BrokerStatus, ProbeResult};
-use ottla_kafka::error::{ConnectCause, KafkaError};
+use ottla_kafka::error::{ConnectCause, KafkaError, TlsFault};
 use ottla_kafka::probe::{ListenerReport, ListenerResult};
 use ottla_kafka::types::ClusterId;
 
@@ -127,6 +127,7 @@ fn no_bootstrap(error: &KafkaError) -> Verdict {
             ConnectCause::Refused => (Reason::BootstrapRefused, Truth::False, Truth::Unknown),
             ConnectCause::TimedOut { .. } => (Reason::BootstrapTimedOut, Truth::False, Truth::Unknown),
             ConnectCause::WrongProtocol(_) => (Reason::BootstrapWrongProtocol, Truth::False, Truth::Unknown),
+            ConnectCause::Tls(fault) => tls(fault),
             ConnectCause::AuthenticationFailed { .. } => {
                 (Reason::AuthenticationFailed, Truth::True, Truth::False)
             }
@@ -137,6 +138,23 @@ fn no_bootstrap(error: &KafkaError) -> Verdict {
         _ => (Reason::BootstrapUnreachable, Truth::False, Truth::Unknown),
     };
     Verdict::unusable(reason, error.to_string(), reachable, authenticated)
+}
+
+/// The reason of a failed TLS, and whether Kafka was reached and took us for who we are.
+fn tls(fault: &TlsFault) -> (Reason, Truth, Truth) {
+    let (reason, reached) = match fault {
+        TlsFault::Untrusted { .. } => (Reason::CertificateUntrusted, false),
+        TlsFault::Expired(_) | TlsFault::NotYetValid => (Reason::CertificateExpired, false),
+        TlsFault::WrongName { .. } => (Reason::CertificateWrongHost, false),
+        TlsFault::ClientCertificateRequired => (Reason::ClientCertificateRequired, true),
+        TlsFault::ClientCertificateRefused(_) => (Reason::ClientCertificateRefused, true),
+        _ => (Reason::TlsFailed, false),
+    };
+    if reached {
+        (reason, Truth::True, Truth::False)
+    } else {
+        (reason, Truth::False, Truth::Unknown)
+    }
 }
 
 fn brokers(
@@ -220,6 +238,7 @@ fn broker(listener: &ListenerReport) -> BrokerStatus {
             ListenerResult::Refused => ProbeResult::Refused,
             ListenerResult::TimedOut => ProbeResult::TimedOut,
             ListenerResult::WrongProtocol => ProbeResult::WrongProtocol,
+            ListenerResult::TlsFailed => ProbeResult::TlsFailed,
             ListenerResult::AuthenticationFailed => ProbeResult::AuthenticationFailed,
             ListenerResult::WrongBroker => ProbeResult::WrongBroker,
             ListenerResult::SelfAddress => ProbeResult::SelfAddress,

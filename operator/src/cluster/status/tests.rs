@@ -49,6 +49,21 @@ fn unreachable(cause: ConnectCause) -> Observed {
     Reason::BootstrapWrongProtocol
 )]
 #[case(unreachable(ConnectCause::AuthenticationFailed { username: "u".into(), mechanism: SaslMechanism::Plain, message: "no".into() }), Reason::AuthenticationFailed)]
+#[case(unreachable(ConnectCause::Tls(TlsFault::Untrusted { own_ca: true })), Reason::CertificateUntrusted)]
+#[case(
+    unreachable(ConnectCause::Tls(TlsFault::Expired(None))),
+    Reason::CertificateExpired
+)]
+#[case(unreachable(ConnectCause::Tls(TlsFault::WrongName { host: "h".into(), presented: vec![] })), Reason::CertificateWrongHost)]
+#[case(
+    unreachable(ConnectCause::Tls(TlsFault::ClientCertificateRequired)),
+    Reason::ClientCertificateRequired
+)]
+#[case(
+    unreachable(ConnectCause::Tls(TlsFault::ClientCertificateRefused("expired"))),
+    Reason::ClientCertificateRefused
+)]
+#[case(unreachable(ConnectCause::Tls(TlsFault::Other("odd".into()))), Reason::TlsFailed)]
 #[case(Observed::NoCredentials(SecretProblem::NotFound("s".into())), Reason::SecretNotFound)]
 #[case(found(&[ListenerResult::SelfAddress], "A"), Reason::ListenersUnreachable)]
 #[case(found(&[], "A"), Reason::ListenersUnreachable)]
