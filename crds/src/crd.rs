@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use crate::{KafkaCluster, KafkaConsumer, KafkaProducer, KafkaTopic};
+use crate::{KafkaCluster, KafkaConsumer, KafkaProducer, KafkaTopic, KafkaTopicPurge};
 
 /// Every kind's definition, as it is installed.
 #[must_use]
@@ -14,6 +14,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     [
         KafkaCluster::crd(),
         KafkaTopic::crd(),
+        KafkaTopicPurge::crd(),
         KafkaProducer::crd(),
         KafkaConsumer::crd(),
     ]

@@ -23,6 +23,7 @@ pub mod crd;
 pub mod parse;
 pub mod pod;
 pub mod producer;
+pub mod purge;
 pub mod scalar;
 mod schema;
 pub mod topic;
@@ -30,6 +31,7 @@ pub mod topic;
 pub use cluster::{KafkaCluster, KafkaClusterSpec, KafkaClusterStatus};
 pub use consumer::{KafkaConsumer, KafkaConsumerSpec, KafkaConsumerStatus};
 pub use producer::{KafkaProducer, KafkaProducerSpec, KafkaProducerStatus};
+pub use purge::{KafkaTopicPurge, KafkaTopicPurgeSpec, KafkaTopicPurgeStatus};
 pub use scalar::Scalar;
 pub use topic::{KafkaTopic, KafkaTopicSpec, KafkaTopicStatus};
 
@@ -39,6 +41,10 @@ pub const GROUP: &str = "ottla.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Finalizer on a [`KafkaTopic`] whose deletion must act on Kafka.
 pub const TOPIC_FINALIZER: &str = "ottla.dev/topic";
+/// Finalizer on a [`KafkaTopicPurge`] that has something to restore.
+pub const PURGE_FINALIZER: &str = "ottla.dev/purge";
+/// Annotation on a [`KafkaTopic`] with the purges that were carried out on it: one applied again does nothing.
+pub const PURGES: &str = "ottla.dev/purges";
 /// Annotation that accepts a topic replaced by another: its value is the new topic id.
 pub const ACCEPT_TOPIC_ID: &str = "ottla.dev/accept-topic-id";
 /// Reason of Ready in the status that the definitions give an object no controller has looked at.

@@ -39,6 +39,16 @@ pub(crate) fn frozen_when_bounded(fields: &[&str]) -> Rule {
         .message("with stopAfter the spec is immutable, but for suspend and ttlSecondsAfterFinished")
 }
 
+/// The fields named stay as they were at creation.
+pub(crate) fn frozen(fields: &[&str]) -> Rule {
+    let same = |f: &&str| {
+        format!("has(self.{f}) == has(oldSelf.{f}) && (!has(self.{f}) || self.{f} == oldSelf.{f})")
+    };
+    let rule = fields.iter().map(same).collect::<Vec<_>>().join(" && ");
+    Rule::new(rule)
+        .message("the spec is immutable, but for suspend and ttlSecondsAfterFinished: make a new object")
+}
+
 /// `status.conditions`: metav1's shape and bounds, merged by `type`.
 pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -210,10 +210,25 @@ pub struct KafkaTopicStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"])
     )]
     pub drift: Vec<Difference>,
+    /// The last KafkaTopicPurge that was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_purge: Option<LastPurge>,
     /// Ready, Reconciling and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// A purge that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastPurge {
+    /// Name of the KafkaTopicPurge.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// How many records went.
+    pub records: i64,
+    /// When it was done.
+    pub time: Time,
 }
 
 /// One thing that differs.

@@ -220,7 +220,7 @@ impl Scene {
         let looks: [&[&str]; 3] = [
             &[
                 "get",
-                "kafkaclusters,kafkatopics,kafkaproducers,kafkaconsumers,pods,jobs",
+                "kafkaclusters,kafkatopics,kafkatopicpurges,kafkaproducers,kafkaconsumers,pods,jobs",
                 "-o",
                 "wide",
             ],

@@ -18,10 +18,13 @@ pub use model::{
 
 use crate::error::KafkaError;
 use crate::probe::ListenerReport;
-use crate::types::{Offset, PartitionId, TopicId, TopicName};
+use crate::types::{BrokerId, Offset, PartitionId, TopicId, TopicName};
 
 /// An answer for every item asked for; where the whole request failed, each item carries that failure.
 pub type Batch<K, T> = BTreeMap<K, Result<T, KafkaError>>;
+
+/// Configuration by broker and key.
+pub type BrokerConfigs = BTreeMap<BrokerId, BTreeMap<String, ConfigEntry>>;
 
 /// What is asked of a Kafka cluster. Cheap to share as `Arc<dyn Admin>`; calls may run at once.
 ///
@@ -46,6 +49,12 @@ pub trait Admin: Send + Sync + 'static {
         &self,
         queries: Vec<ConfigQuery>,
     ) -> BoxFuture<'_, Batch<TopicName, BTreeMap<String, ConfigEntry>>>;
+
+    /// Reads selected configuration of every broker, each asked for its own.
+    fn describe_broker_configs(
+        &self,
+        keys: BTreeSet<String>,
+    ) -> BoxFuture<'_, Result<BrokerConfigs, KafkaError>>;
 
     /// Sets and unsets single keys of topic configuration; what is not named stays as it is.
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>>;

@@ -31,6 +31,7 @@ pub enum Call {
     DescribeTopics,
     CreateTopics,
     DescribeConfigs,
+    DescribeBrokerConfigs,
     AlterConfigs,
     CreatePartitions,
     AlterReassignments,

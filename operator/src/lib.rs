@@ -10,6 +10,7 @@ pub mod connections;
 pub mod consumer;
 pub mod pods;
 pub mod producer;
+pub mod purge;
 pub mod run;
 pub mod runtime;
 pub mod topic;

@@ -24,6 +24,7 @@ use crate::connections::Connections;
 use crate::consumer::{self, Consumers};
 use crate::pods::{self, Memory};
 use crate::producer::{self, Producers};
+use crate::purge::{self, Purges};
 use crate::runtime::config::Config;
 use crate::runtime::controller::{drive, trigger_on_change};
 use crate::runtime::guard::guarded;
@@ -229,6 +230,8 @@ fn triggers(ctx: &Arc<Context>, minds: &Minds) {
     trigger_on_change::<Topics>(ctx, &ctx.stores.topics, &ctx.queues.topics);
     trigger_on_change::<Producers>(ctx, &ctx.stores.producers, &ctx.queues.producers);
     trigger_on_change::<Consumers>(ctx, &ctx.stores.consumers, &ctx.queues.consumers);
+    trigger_on_change::<Purges>(ctx, &ctx.stores.purges, &ctx.queues.purges);
+    purge::triggers(ctx);
     pods::triggers::register(ctx, memory);
     producer::triggers(ctx, memory);
     consumer::triggers(ctx, memory);
@@ -239,6 +242,7 @@ fn watches(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
     let stores = &ctx.stores;
     watch_all(ctx, tasks, &stores.clusters, None);
     watch_all(ctx, tasks, &stores.topics, None);
+    watch_all(ctx, tasks, &stores.purges, None);
     watch_all(ctx, tasks, &stores.producers, None);
     watch_all(ctx, tasks, &stores.consumers, None);
     watch_all(ctx, tasks, &stores.jobs, Some(CHILDREN));
@@ -276,6 +280,7 @@ async fn synced(ctx: &Context) {
     let stores = &ctx.stores;
     stores.clusters.synced().await;
     stores.topics.synced().await;
+    stores.purges.synced().await;
     stores.producers.synced().await;
     stores.consumers.synced().await;
     stores.jobs.synced().await;
@@ -299,6 +304,13 @@ fn controllers(ctx: &Arc<Context>, minds: &Minds, stop: &Stop) -> JoinSet<()> {
         ctx.clone(),
         stores.topics.clone(),
         queues.topics.clone(),
+        stop.clone(),
+    ));
+    kinds.spawn(drive(
+        Arc::new(Purges::default()),
+        ctx.clone(),
+        stores.purges.clone(),
+        queues.purges.clone(),
         stop.clone(),
     ));
     kinds.spawn(drive(

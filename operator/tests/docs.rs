@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use ottla_operator::runtime::metrics::Metrics;
-use ottla_operator::{cluster, topic};
+use ottla_operator::{cluster, purge, topic};
 
 fn page(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)).unwrap()
@@ -21,7 +21,8 @@ fn every_reason_has_its_row() {
     let reasons = page("reasons.md");
     let clusters = cluster::reason::Reason::ALL.map(cluster::reason::Reason::as_str);
     let topics = topic::reason::Reason::ALL.map(topic::reason::Reason::as_str);
-    for reason in clusters.into_iter().chain(topics) {
+    let purges = purge::reason::Reason::ALL.map(purge::reason::Reason::as_str);
+    for reason in clusters.into_iter().chain(topics).chain(purges) {
         assert!(
             reasons.contains(&format!("`{reason}`")),
             "docs/reasons.md has no row for {reason}"

@@ -13,7 +13,7 @@ use crate::{paths, ui};
 /// Namespaces of the product and of what it works with.
 const NAMESPACES: [&str; 2] = ["ottla-system", "kafka"];
 /// The kinds a user made.
-const KINDS: &str = "kafkaclusters,kafkatopics,kafkaproducers,kafkaconsumers";
+const KINDS: &str = "kafkaclusters,kafkatopics,kafkatopicpurges,kafkaproducers,kafkaconsumers";
 /// Lines of log shown for each pod that is not well.
 const LOG_LINES: &str = "--tail=25";
 /// Events shown for each namespace.

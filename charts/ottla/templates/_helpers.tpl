@@ -68,13 +68,16 @@ capabilities:
 {{- /* What the operator may do wherever it watches. */ -}}
 {{- define "ottla.rules" -}}
 - apiGroups: [ottla.dev]
-  resources: [kafkaclusters, kafkatopics, kafkaproducers, kafkaconsumers]
+  resources: [kafkaclusters, kafkatopics, kafkatopicpurges, kafkaproducers, kafkaconsumers]
   verbs: [get, list, watch]
 - apiGroups: [ottla.dev]
-  resources: [kafkatopics] # its finalizer
+  resources: [kafkatopics, kafkatopicpurges] # their finalizers, and the record of purges on a topic
   verbs: [patch]
 - apiGroups: [ottla.dev]
-  resources: [kafkaclusters/status, kafkatopics/status, kafkaproducers/status, kafkaconsumers/status]
+  resources: [kafkatopicpurges] # those whose time to live has passed
+  verbs: [delete]
+- apiGroups: [ottla.dev]
+  resources: [kafkaclusters/status, kafkatopics/status, kafkatopicpurges/status, kafkaproducers/status, kafkaconsumers/status]
   verbs: [patch]
 - apiGroups: [ottla.dev]
   resources: [kafkaproducers/finalizers, kafkaconsumers/finalizers] # to own children that block their deletion
@@ -102,6 +105,6 @@ capabilities:
 {{- /* What stripping finalizers needs, wherever the operator watched. */ -}}
 {{- define "ottla.releaseRules" -}}
 - apiGroups: [ottla.dev]
-  resources: [kafkaclusters, kafkatopics, kafkaproducers, kafkaconsumers]
+  resources: [kafkaclusters, kafkatopics, kafkatopicpurges, kafkaproducers, kafkaconsumers]
   verbs: [get, list, patch]
 {{- end }}

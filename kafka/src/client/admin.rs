@@ -6,10 +6,10 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::offsets::{OffsetQuery, Position};
-use super::{KafkaAdmin, groups};
+use super::{KafkaAdmin, configs, groups};
 use crate::admin::{
-    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup, CreatedTopic, GrowTopic,
-    Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
+    Admin, Batch, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup,
+    CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
 };
 use crate::error::KafkaError;
 use crate::probe::{self, ListenerReport};
@@ -44,6 +44,13 @@ impl Admin for KafkaAdmin {
         queries: Vec<ConfigQuery>,
     ) -> BoxFuture<'_, Batch<TopicName, BTreeMap<String, ConfigEntry>>> {
         self.describe_configs.submit(queries).boxed()
+    }
+
+    fn describe_broker_configs(
+        &self,
+        keys: BTreeSet<String>,
+    ) -> BoxFuture<'_, Result<BrokerConfigs, KafkaError>> {
+        async move { configs::of_brokers(&self.pool, &keys).await }.boxed()
     }
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {

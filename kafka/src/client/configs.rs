@@ -1,9 +1,9 @@
 //! Topic configuration: read by key, change by key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -12,7 +12,7 @@ use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRe
 use super::operation::{Answers, Operation, answer, ask, complete};
 use super::pool::{Pool, Purpose};
 use super::topics::{own_name, text};
-use crate::admin::{ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource};
+use crate::admin::{BrokerConfigs, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource};
 use crate::error::KafkaError;
 use crate::types::TopicName;
 
@@ -89,6 +89,40 @@ fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
         read_only: config.read_only,
         sensitive: config.is_sensitive,
     }
+}
+
+/// The protocol's number for a broker among the things that have configuration.
+const BROKER: i8 = 4;
+const DESCRIBE_BROKER: &str = "describe the configuration of broker";
+
+/// Reads selected configuration of every broker.
+pub(super) async fn of_brokers(pool: &Pool, keys: &BTreeSet<String>) -> Result<BrokerConfigs, KafkaError> {
+    let unreachable = |failure| KafkaError::Unreachable {
+        operation: DESCRIBE_BROKER,
+        failure,
+    };
+    let cluster = pool.brokers().await.map_err(unreachable)?;
+    let asked = cluster.brokers.iter().map(|broker| async move {
+        let connection = pool.broker(broker.id, Purpose::Read).await.map_err(unreachable)?;
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(BROKER)
+            .with_resource_name(text(&broker.id.to_string()))
+            .with_configuration_keys(Some(keys.iter().map(|key| text(key)).collect()));
+        let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+        let reply = connection.call(DESCRIBE_BROKER, &request).await?;
+        let mut entries = BTreeMap::new();
+        for result in &reply.results {
+            let message = result.error_message.as_deref();
+            answer(DESCRIBE_BROKER, result.error_code, message, ())?;
+            let wanted = result
+                .configs
+                .iter()
+                .filter(|config| keys.contains(&*config.name));
+            entries.extend(wanted.map(|config| (config.name.to_string(), entry(config))));
+        }
+        Ok((broker.id, entries))
+    });
+    Ok(try_join_all(asked).await?.into_iter().collect())
 }
 
 /// The protocol's numbers for what to do with a key.

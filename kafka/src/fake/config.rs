@@ -1,5 +1,8 @@
 //! The topic configuration the fake knows: Kafka 4.0's keys, their defaults, and which values it takes. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::admin::{ConfigEntry, ConfigSource};
 use crate::error::ErrorCode;
 
 /// What values a key takes.
@@ -72,6 +75,22 @@ const KEYS: [(&str, &str, Kind); 32] = [
 /// Every key with its default.
 pub(super) fn defaults() -> impl Iterator<Item = (&'static str, &'static str)> {
     KEYS.iter().map(|(key, default, _)| (*key, *default))
+}
+
+/// Those keys of a broker that are known, as Kafka has them by default.
+pub(super) fn of_brokers(keys: &BTreeSet<String>) -> BTreeMap<String, ConfigEntry> {
+    let known = [("log.retention.check.interval.ms", "300000")];
+    let wanted = known.into_iter().filter(|(key, _)| keys.contains(*key));
+    let entry = |(key, value): (&str, &str)| {
+        let entry = ConfigEntry {
+            value: Some(value.to_owned()),
+            source: ConfigSource::Default,
+            read_only: true,
+            sensitive: false,
+        };
+        (key.to_owned(), entry)
+    };
+    wanted.map(entry).collect()
 }
 
 /// Whether Kafka takes the value for the key, or its refusal.

@@ -7,8 +7,9 @@ use futures::future::{BoxFuture, ready};
 
 use super::{Call, FakeKafka, FakeReplicas, FakeTopic, Fault, World, config, records, replicas};
 use crate::admin::{
-    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, ConsumerGroup,
-    CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
+    Admin, Batch, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource,
+    ConsumerGroup, CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Partition, Topic,
+    TopicPartition,
 };
 use crate::config::HostPort;
 use crate::error::{ErrorCode, KafkaError, NoReply};
@@ -140,6 +141,19 @@ impl Admin for FakeKafka {
             }),
         )
         .boxed()
+    }
+
+    fn describe_broker_configs(
+        &self,
+        keys: BTreeSet<String>,
+    ) -> BoxFuture<'_, Result<BrokerConfigs, KafkaError>> {
+        let operation = "describe the configuration of broker";
+        let answer = self.answer_one(Call::DescribeBrokerConfigs, operation, |world| {
+            let entries = config::of_brokers(&keys);
+            let brokers = world.cluster.brokers.iter();
+            brokers.map(|broker| (broker.id, entries.clone())).collect()
+        });
+        ready(answer).boxed()
     }
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {

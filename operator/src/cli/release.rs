@@ -15,7 +15,8 @@ use tracing::info;
 /// Prefix of every finalizer of ours.
 const OURS: &str = "ottla.dev/";
 /// The kinds that may carry one.
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
+    ("KafkaTopicPurge", "kafkatopicpurges"),
     ("KafkaTopic", "kafkatopics"),
     ("KafkaCluster", "kafkaclusters"),
     ("KafkaProducer", "kafkaproducers"),

@@ -126,6 +126,15 @@ fn wake_dependents(ctx: &Context, cluster: &Key) {
             ctx.queues.topics.add(own);
         }
     }
+    for purge in ctx.stores.purges.objects() {
+        let ended = purge
+            .status
+            .as_ref()
+            .is_some_and(|status| status.completion_time.is_some());
+        if !ended {
+            ctx.queues.purges.add(Key::of(&*purge));
+        }
+    }
     for producer in ctx.stores.producers.objects() {
         let own = Key::of(&*producer);
         if producer

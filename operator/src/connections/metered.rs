@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use ottla_kafka::admin::{
-    Admin, Batch, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup, CreatedTopic, GrowTopic,
-    Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
+    Admin, Batch, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup,
+    CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
 };
 use ottla_kafka::error::{Class, KafkaError};
 use ottla_kafka::probe::ListenerReport;
@@ -107,6 +107,16 @@ impl<A: Admin> Admin for Metered<A> {
         queries: Vec<ConfigQuery>,
     ) -> BoxFuture<'_, Batch<TopicName, BTreeMap<String, ConfigEntry>>> {
         self.batch("describe_configs", self.inner.describe_configs(queries))
+    }
+
+    fn describe_broker_configs(
+        &self,
+        keys: BTreeSet<String>,
+    ) -> BoxFuture<'_, Result<BrokerConfigs, KafkaError>> {
+        self.single(
+            "describe_broker_configs",
+            self.inner.describe_broker_configs(keys),
+        )
     }
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {

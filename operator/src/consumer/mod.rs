@@ -28,7 +28,7 @@ use crate::pods::pass::{self, Declared};
 use crate::pods::reason::Reason;
 use crate::pods::standing::Standing;
 use crate::pods::target::{self, Target};
-use crate::pods::{Memory, notes, stores};
+use crate::pods::{Memory, notes, quiet, stores};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
@@ -66,6 +66,12 @@ impl Reconciler for Consumers {
     }
 }
 
+/// Whether a purge wants the pods away for the moment.
+fn is_quiet(ctx: &Context, object: &KafkaConsumer) -> bool {
+    let topic = target::topic_key(stores::of_consumer(object), &ctx.stores);
+    quiet::is_quiet(ctx, Role::Consumer, topic.as_ref())
+}
+
 /// What the producers of the topic contribute.
 struct Evidence {
     expected: Vec<ExpectedRun>,
@@ -94,7 +100,7 @@ impl Consumers {
                 uid,
                 role: Role::Consumer,
                 replicas: desired.replicas,
-                suspend: desired.suspend,
+                suspend: desired.suspend || is_quiet(ctx, &object),
                 bounded: desired.bounded,
                 ttl_seconds: desired.ttl_seconds,
                 settings: &object.spec.pod,

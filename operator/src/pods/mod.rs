@@ -15,6 +15,7 @@ pub mod observe;
 pub mod pacing;
 pub mod pass;
 pub mod plan;
+pub mod quiet;
 pub mod reason;
 pub mod standing;
 pub mod stores;

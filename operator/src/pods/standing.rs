@@ -73,7 +73,10 @@ pub fn stand(situation: &Situation<'_>) -> Standing {
         return Standing::new(Reason::NameTaken, message);
     }
     if situation.suspend {
-        return Standing::new(Reason::Suspended, "suspend is true");
+        return Standing::new(
+            Reason::Suspended,
+            "suspend is true, or a purge of the topic wants the pods away",
+        );
     }
     let Some((_, wanted)) = situation.child else {
         let starting = || Standing::new(Reason::Pending, "pods are about to be started");

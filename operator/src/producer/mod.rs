@@ -23,7 +23,7 @@ use crate::pods::pass::{self, Declared};
 use crate::pods::reason::Reason;
 use crate::pods::standing::Standing;
 use crate::pods::target::{self, TopicKey};
-use crate::pods::{Memory, notes, stores};
+use crate::pods::{Memory, notes, quiet, stores};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
@@ -82,7 +82,7 @@ impl Producers {
                 uid,
                 role: Role::Producer,
                 replicas: desired.replicas,
-                suspend: desired.suspend,
+                suspend: desired.suspend || is_quiet(ctx, &object),
                 bounded: desired.bounded,
                 ttl_seconds: desired.ttl_seconds,
                 settings: &object.spec.pod,
@@ -177,6 +177,12 @@ impl Producers {
             .await;
         Ok(None)
     }
+}
+
+/// Whether a purge wants the pods away for the moment.
+fn is_quiet(ctx: &Context, object: &KafkaProducer) -> bool {
+    let topic = target::topic_key(stores::of_producer(object), &ctx.stores);
+    quiet::is_quiet(ctx, Role::Producer, topic.as_ref())
 }
 
 /// What is known of all that a KafkaProducer sent, without asking its pods.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -202,6 +202,45 @@ async fn write_finalizers<K: Watched>(
     )
     .await?;
     Ok(remember(store, &key, written))
+}
+
+/// Sets one annotation of an object that is as we read it.
+pub async fn annotate<K: Watched>(
+    ctx: &Context,
+    store: &Store<K>,
+    object: &K,
+    name: &str,
+    value: &str,
+) -> Result<Arc<K>, Error> {
+    let key = Key::of(object);
+    let body = json!({
+        "metadata": {
+            "uid": object.meta().uid,
+            "resourceVersion": object.meta().resource_version,
+            "annotations": { name: value },
+        }
+    });
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let written = call(
+        "write the annotation",
+        api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&body)),
+    )
+    .await?;
+    Ok(remember(store, &key, written))
+}
+
+/// Deletes this incarnation of an object; that it is gone already is no error.
+pub async fn delete<K: Watched>(ctx: &Context, object: &K) -> Result<(), Error> {
+    let key = Key::of(object);
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let params = DeleteParams::default().preconditions(Preconditions {
+        uid: object.meta().uid.clone(),
+        resource_version: None,
+    });
+    match call("delete the object", api.delete(&key.name, &params)).await {
+        Ok(_) | Err(Error::Gone { .. } | Error::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads an object from the API server itself, not from the store. `None` when it is gone or is another incarnation.

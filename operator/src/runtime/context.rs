@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, Resource};
-use ottla_crds::{KafkaCluster, KafkaConsumer, KafkaProducer, KafkaTopic};
+use ottla_crds::{KafkaCluster, KafkaConsumer, KafkaProducer, KafkaTopic, KafkaTopicPurge};
 
 use super::config::Config;
 use super::events::{Events, Note};
@@ -25,6 +25,8 @@ pub struct Stores {
     pub clusters: Store<KafkaCluster>,
     /// Every KafkaTopic in sight.
     pub topics: Store<KafkaTopic>,
+    /// Every KafkaTopicPurge in sight.
+    pub purges: Store<KafkaTopicPurge>,
     /// Every KafkaProducer in sight.
     pub producers: Store<KafkaProducer>,
     /// Every KafkaConsumer in sight.
@@ -44,6 +46,8 @@ pub struct Queues {
     pub clusters: Queue,
     /// KafkaTopics to look at.
     pub topics: Queue,
+    /// Each KafkaTopicPurge to look at.
+    pub purges: Queue,
     /// KafkaProducers to look at.
     pub producers: Queue,
     /// KafkaConsumers to look at.

@@ -32,6 +32,17 @@ struct Transition {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodReason {
+    method: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
     operation: &'static str,
 }
@@ -64,6 +75,9 @@ pub struct Metrics {
     admin_calls: Family<OperationOutcome, Counter>,
     admin_items: Family<OperationOutcome, Counter>,
     admin_seconds: Histograms<Operation>,
+    purges: Family<MethodReason, Counter>,
+    purged_records: Family<Method, Counter>,
+    purge_seconds: Histograms<Method>,
 }
 
 impl Default for Metrics {
@@ -133,6 +147,20 @@ impl Default for Metrics {
             "How long calls to Kafka took",
             admin_seconds.clone(),
         );
+        let purges = Family::default();
+        registry.register("purges", "Purges that ended, by how", purges.clone());
+        let purged_records = Family::default();
+        registry.register(
+            "purged_records",
+            "Records that purges planned and removed",
+            purged_records.clone(),
+        );
+        let purge_seconds = Histograms::new_with_constructor(seconds);
+        registry.register(
+            "purge_duration_seconds",
+            "From a purge's creation to its end, when it was carried out",
+            purge_seconds.clone(),
+        );
         Self {
             registry,
             leader,
@@ -147,6 +175,9 @@ impl Default for Metrics {
             admin_calls,
             admin_items,
             admin_seconds,
+            purges,
+            purged_records,
+            purge_seconds,
         }
     }
 }
@@ -247,6 +278,22 @@ impl Metrics {
         self.admin_items
             .get_or_create(&OperationOutcome { operation, outcome })
             .inc();
+    }
+
+    /// Counts a purge that ended.
+    pub fn purge_ended(&self, method: &'static str, reason: &'static str) {
+        self.purges.get_or_create(&MethodReason { method, reason }).inc();
+    }
+
+    /// Takes in what a purge removed, and how long it took from its creation on.
+    pub fn purged(&self, method: &'static str, records: i64, took: Duration) {
+        let records = u64::try_from(records).unwrap_or_default();
+        self.purged_records
+            .get_or_create(&Method { method })
+            .inc_by(records);
+        self.purge_seconds
+            .get_or_create(&Method { method })
+            .observe(took.as_secs_f64());
     }
 
     /// Everything in the OpenMetrics text format.

@@ -16,7 +16,7 @@ use super::plan;
 use super::reason::Reason;
 use super::status::{self, Outcome};
 use super::upkeep::{CROWDED, Kafka};
-use super::{Topics, at_home, conclude, has_finalizer};
+use super::{Topics, at_home, conclude, has_finalizer, held};
 use crate::cluster::cluster_key;
 use crate::runtime::apply;
 use crate::runtime::events::Note;
@@ -40,6 +40,10 @@ pub(super) async fn reconcile(
     object: Arc<KafkaTopic>,
 ) -> Result<Action, Error> {
     if !has_finalizer(&object) {
+        return Ok(Action::AwaitChange);
+    }
+    // Between two ids there is no topic to delete: the purge comes to its end first, and its end wakes us.
+    if held::by_purge(ctx, &object) {
         return Ok(Action::AwaitChange);
     }
     // The store may lag: what is destroyed is decided on the object itself.

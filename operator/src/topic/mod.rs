@@ -6,6 +6,8 @@ pub mod config;
 mod deletion;
 pub mod desired;
 pub mod execute;
+mod held;
+pub mod ledger;
 mod notes;
 pub mod observe;
 pub mod plan;
@@ -70,6 +72,9 @@ async fn reconcile(topics: &Topics, ctx: &Context, object: Arc<KafkaTopic>) -> R
     if object.metadata.deletion_timestamp.is_some() {
         return deletion::reconcile(topics, ctx, object).await;
     }
+    if held::by_purge(ctx, &object) {
+        return Ok(Action::AwaitChange);
+    }
     let parsed = desired::parse(&object.name_any(), &object.spec);
     let desired = match parsed {
         Ok(desired) => desired,
@@ -133,7 +138,10 @@ async fn conclude(ctx: &Context, object: &Arc<KafkaTopic>, outcome: &Outcome) ->
     let previous = object.status.clone().unwrap_or_default();
     let name = object.name_any();
     let topic = desired::name(&name, &object.spec);
-    if let Some(status) = status::next(&previous, topic, outcome, generation(&**object), ctx.now()) {
+    let mut status = status::next(&previous, topic, outcome, generation(&**object), ctx.now())
+        .unwrap_or_else(|| previous.clone());
+    status.last_purge = ledger::last(object).or(status.last_purge);
+    if status != previous {
         apply::status(
             ctx,
             &ctx.stores.topics,

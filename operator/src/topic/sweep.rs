@@ -14,7 +14,7 @@ use tracing::{debug, info};
 use super::desired::{self, Desired};
 use super::plan::{self, Policy, Recorded, Sight};
 use super::reason::Reason;
-use super::{at_home, observe, status};
+use super::{at_home, held, observe, status};
 use crate::cluster::cluster_key;
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
@@ -104,7 +104,8 @@ fn at_rest(ctx: &Context, cluster: &Key, id: &ClusterId) -> Vec<AtRest> {
             let rests = cluster_key(&key, &object.spec.cluster_ref) == *cluster
                 && object.metadata.deletion_timestamp.is_none()
                 && status.observed_generation == Some(generation(&*object))
-                && recorded.id.is_some();
+                && recorded.id.is_some()
+                && !held::by_purge(ctx, &object);
             let desired = desired::parse(&object.name_any(), &object.spec).ok()?;
             (rests && !desired.suspend).then_some(AtRest {
                 key,

@@ -19,7 +19,7 @@ use super::execute::{Done, holds_records, perform};
 use super::plan::{self, Claim, Live, Plan, Policy, Recorded, Refusal, Save, Sight};
 use super::reason::Reason;
 use super::status::{self, Outcome, Shape};
-use super::{Topics, at_home, notes, observe};
+use super::{Topics, at_home, ledger, notes, observe};
 use crate::cluster::cluster_key;
 use crate::connections::Standing;
 use crate::runtime::apply::{self, Guard};
@@ -128,7 +128,8 @@ pub(super) async fn pass(
         accepted: object
             .annotations()
             .get(ACCEPT_TOPIC_ID)
-            .and_then(|id| id.trim().parse().ok()),
+            .and_then(|id| id.trim().parse().ok())
+            .or_else(|| ledger::replaced(&object, recorded.id?)),
         other_owner: other_owner(topics, ctx, &object, (desired.name.as_str(), &kafka.id), live_id),
     };
     let mut plan = plan::plan(desired, &sight, &recorded, &policy);

@@ -162,7 +162,17 @@ impl State {
         if *method == Method::GET {
             return (StatusCode::OK, object);
         }
-        assert_eq!(*method, Method::PATCH, "the operator only patches");
+        if *method == Method::DELETE {
+            let wanted = &body["preconditions"]["uid"];
+            assert_eq!(
+                *wanted, object["metadata"]["uid"],
+                "a delete names its incarnation"
+            );
+            self.objects.remove(&path);
+            self.writes.push(format!("DELETE {path}"));
+            return (StatusCode::OK, object);
+        }
+        assert_eq!(*method, Method::PATCH, "the operator only patches and deletes");
         for guard in ["uid", "resourceVersion"] {
             let wanted = &body["metadata"][guard];
             if !wanted.is_null() && *wanted != object["metadata"][guard] {
@@ -173,7 +183,13 @@ impl State {
         if status {
             object["status"] = body["status"].clone();
         } else {
-            object["metadata"]["finalizers"] = body["metadata"]["finalizers"].clone();
+            let metadata = &body["metadata"];
+            if let Some(finalizers) = metadata.get("finalizers") {
+                object["metadata"]["finalizers"] = finalizers.clone();
+            }
+            for (name, value) in metadata["annotations"].as_object().into_iter().flatten() {
+                object["metadata"]["annotations"][name] = value.clone();
+            }
         }
         self.writes
             .push(format!("{} {path}", if status { "STATUS" } else { "PATCH" }));

@@ -1,0 +1,263 @@
+//! Carries a saved plan out, method by method, and goes on wherever the saved step says.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+use ottla_crds::PURGES;
+use ottla_crds::purge::{PurgeMethod, PurgeStep, SavedTopic};
+use ottla_kafka::error::{ErrorCode, KafkaError};
+use ottla_kafka::types::TopicId;
+use tracing::info;
+
+use super::execute::{Done, perform};
+use super::reason::Reason;
+use super::scene::{End, Scene};
+use super::status::{self, Outcome};
+use super::{desired, observe, plan};
+use crate::runtime::apply;
+use crate::runtime::backoff::Pace;
+use crate::runtime::{Action, Error};
+use crate::topic::ledger;
+
+/// How soon to ask again whether a changed policy has reached the leaders.
+const SPREADING: Duration = Duration::from_millis(300);
+
+/// Begins to carry out a plan that nothing stands before.
+pub(super) async fn begin(mut scene: Scene<'_>) -> Result<End, Error> {
+    if let Some(end) = same_topic(&scene).await {
+        return Ok(scene.end(end));
+    }
+    let saved = scene.status().saved;
+    match (scene.desired.method, saved) {
+        (PurgeMethod::DeleteRecords, None) => match delete(&scene).await {
+            Ok(None) => finish(scene, None).await,
+            Ok(Some(outcome)) => Ok(scene.end(outcome)),
+            Err(error) => Ok(scene.failed(&error)),
+        },
+        (_, Some(_)) => {
+            let outcome = Outcome::new(Reason::Purging, "records are being cleared", Action::AwaitChange);
+            scene
+                .save(&outcome, |status| status.step = Some(PurgeStep::Clearing))
+                .await?;
+            go_on(scene, PurgeStep::Clearing).await
+        }
+        (_, None) => Err(Error::Internal(
+            "a plan without what is to be restored".to_owned(),
+        )),
+    }
+}
+
+/// Goes on where the last pass, or the last process, stopped.
+pub(super) async fn go_on(scene: Scene<'_>, step: PurgeStep) -> Result<End, Error> {
+    let Some(saved) = scene.status().saved else {
+        return Err(Error::Internal(
+            "a step without what is to be restored".to_owned(),
+        ));
+    };
+    match (scene.desired.method, step) {
+        (_, PurgeStep::Restoring) => restore(scene, &saved).await,
+        (PurgeMethod::DeleteRecords, _) => widen_and_delete(scene, &saved).await,
+        (PurgeMethod::RetentionFlip, _) => super::flip::go_on(scene, &saved).await,
+        (PurgeMethod::Recreate, _) => super::recreate::go_on(scene, &saved, step).await,
+    }
+}
+
+/// Whether the topic that was planned for still stands under its name; else, what to say.
+pub(super) async fn same_topic(scene: &Scene<'_>) -> Option<Outcome> {
+    match observe::topic(&*scene.kafka.admin, &scene.name).await {
+        Ok(Some(topic)) if Some(topic.id) == scene.planned_id() => None,
+        Ok(Some(topic)) => Some(Outcome::new(
+            Reason::TopicReplaced,
+            format!(
+                "topic {} has the id {} now, and was planned for as {}: it is another, and is not touched",
+                scene.name,
+                topic.id,
+                scene.status().topic_id.unwrap_or_default()
+            ),
+            Action::AwaitChange,
+        )),
+        Ok(None) => {
+            let message = format!("Kafka shows no topic {}", scene.name);
+            Some(Outcome::new(
+                Reason::TopicNotReady,
+                message,
+                Action::Retry(Pace::FAST),
+            ))
+        }
+        Err(error) => Some(Outcome::failed(&error)),
+    }
+}
+
+/// Deletes the records below the saved cuts; none when every partition is done.
+async fn delete(scene: &Scene<'_>) -> Result<Option<Outcome>, KafkaError> {
+    let status = scene.status();
+    let Some(action) = plan::deletion(&scene.name, &status.partitions) else {
+        return Ok(None);
+    };
+    match perform(&*scene.kafka.admin, &action).await? {
+        Done::Partly(failed) => Ok(Some(status::partial(status.partitions.len(), &failed))),
+        Done::Full | Done::Created(_) => Ok(None),
+    }
+}
+
+/// Widens a compacted topic's policy, deletes, and restores.
+async fn widen_and_delete(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<End, Error> {
+    if let Some(outcome) = same_topic(&scene).await {
+        return Ok(scene.end(outcome));
+    }
+    let admin = scene.kafka.admin.clone();
+    let overdue = super::pass::overdue(&scene, scene.ctx.now());
+    if overdue.is_none() {
+        if let Err(error) = perform(&*admin, &plan::widened(&scene.name)).await {
+            return Ok(scene.failed(&error));
+        }
+        match delete(&scene).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => {
+                // Leaders learn of the wider policy within moments.
+                let spreading = |code: &str| code == ErrorCode::POLICY_VIOLATION.to_string();
+                let again = if outcome.failures.iter().all(|one| spreading(&one.error)) {
+                    Outcome::new(
+                        Reason::Purging,
+                        "the wider cleanup.policy has not reached every leader yet",
+                        Action::After(SPREADING),
+                    )
+                } else {
+                    outcome
+                };
+                return Ok(scene.end(again));
+            }
+            Err(error) => return Ok(scene.failed(&error)),
+        }
+    }
+    let outcome = Outcome::new(
+        Reason::Restoring,
+        "the configuration is restored",
+        Action::AwaitChange,
+    );
+    scene
+        .save(&outcome, |status| status.step = Some(PurgeStep::Restoring))
+        .await?;
+    restore(scene, saved).await
+}
+
+/// Puts back what was lowered, looks that it is so, and ends the purge.
+pub(super) async fn restore(scene: Scene<'_>, saved: &SavedTopic) -> Result<End, Error> {
+    match put_back(&scene, saved).await {
+        Ok(None) => {}
+        Ok(Some(outcome)) => return Ok(scene.end(outcome)),
+        Err(error) => return Ok(scene.failed(&error)),
+    }
+    let scope = scene
+        .status()
+        .partitions
+        .iter()
+        .map(|one| one.partition.into())
+        .collect();
+    let starts = match observe::starts(&*scene.kafka.admin, &scene.name, &scope).await {
+        Ok(starts) => starts,
+        Err(error) => return Ok(scene.failed(&error)),
+    };
+    let left = plan::left(&scene.status().partitions, &starts);
+    match super::pass::overdue(&scene, scene.ctx.now()) {
+        Some(outcome) if left > 0 => Ok(scene.end(outcome)),
+        _ => finish(scene, Some(left)).await,
+    }
+}
+
+/// Puts back what was lowered; none when it is seen to be so, or when the topic is gone and nothing is left to do.
+pub(super) async fn put_back(scene: &Scene<'_>, saved: &SavedTopic) -> Result<Option<Outcome>, KafkaError> {
+    if let Some(outcome) = same_topic(scene).await {
+        return Ok(Some(outcome));
+    }
+    let admin = &*scene.kafka.admin;
+    perform(admin, &plan::restored(&scene.name, saved)).await?;
+    let config = observe::config(admin, &scene.name).await?;
+    if plan::is_restored(saved, &config) {
+        return Ok(None);
+    }
+    let message = "the restored configuration is not seen on the topic yet";
+    Ok(Some(Outcome::new(
+        Reason::Restoring,
+        message,
+        Action::After(SPREADING),
+    )))
+}
+
+/// Writes into the topic's ledger that this purge was carried out, and ends it. `left` are the records below the cuts
+/// that stayed, where that can be.
+pub(super) async fn finish(scene: Scene<'_>, left: Option<i64>) -> Result<End, Error> {
+    let status = scene.status();
+    let gone = status.records.unwrap_or_default() - left.unwrap_or_default();
+    if let Some(error) = enter(&scene, gone).await? {
+        return Ok(scene.end(error));
+    }
+    info!(
+        namespace = scene.object.namespace(),
+        name = scene.object.name_any(),
+        topic = %scene.name,
+        records = gone,
+        "Purged topic"
+    );
+    let message = match left.unwrap_or_default() {
+        0 => format!("{gone} records are gone, and every later one stayed"),
+        left => format!(
+            "{gone} records are gone; {left} more are below the cut and share a segment with later ones, which \
+             retention never splits"
+        ),
+    };
+    let mut outcome = Outcome::new(Reason::Complete, message, Action::AwaitChange);
+    outcome.done = i32::try_from(status.partitions.len()).ok();
+    outcome.removed = Some(gone);
+    Ok(scene.end(outcome))
+}
+
+/// Enters the purge into the ledger of its KafkaTopic.
+async fn enter(scene: &Scene<'_>, records: i64) -> Result<Option<Outcome>, Error> {
+    let (ctx, status) = (scene.ctx, scene.status());
+    // Whoever deleted the KafkaTopic leaves nothing to apply a purge to.
+    let Some(known) = &scene.topic else {
+        return Ok(None);
+    };
+    let Some(topic) = apply::live(ctx, &ctx.stores.topics, &**known).await? else {
+        return Ok(None);
+    };
+    let entries = match ledger::read(&topic) {
+        Ok(entries) => entries,
+        Err(message) => {
+            return Ok(Some(Outcome::new(
+                Reason::TopicNotReady,
+                message,
+                Action::AwaitChange,
+            )));
+        }
+    };
+    let uid = scene.object.uid().unwrap_or_default();
+    if entries.iter().any(|entry| entry.uid == uid) {
+        return Ok(None);
+    }
+    let entry = ledger::Entry {
+        name: scene.object.name_any(),
+        uid,
+        spec: desired::fingerprint(&scene.object.spec),
+        topic_id: status.topic_id.unwrap_or_default(),
+        new_topic_id: status.new_topic_id,
+        records,
+        time: ctx.now(),
+    };
+    let text = ledger::with(entries, entry);
+    apply::annotate(ctx, &ctx.stores.topics, &*topic, PURGES, &text).await?;
+    Ok(None)
+}
+
+/// Remembers the topic created in the place of the one planned for.
+pub(super) async fn remember_new(scene: &mut Scene<'_>, id: TopicId) -> Result<(), Error> {
+    let outcome = Outcome::new(
+        Reason::Recreating,
+        format!("the topic is created again as {id}"),
+        Action::AwaitChange,
+    );
+    scene
+        .save(&outcome, |status| status.new_topic_id = Some(id.to_string()))
+        .await
+}

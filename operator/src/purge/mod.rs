@@ -1,0 +1,147 @@
+//! KafkaTopicPurge: observe, plan, save the plan, carry it out, write the status. No rule lives here.
+//!
+//! *Architecture Invariant:* nothing is removed before the plan that names it is in the object's status, written on the
+//! very state of the object that was read from the API server; and a plan once there is never made again.
+
+mod clear;
+pub mod desired;
+mod ending;
+pub mod execute;
+mod flip;
+mod notes;
+pub mod observe;
+mod pass;
+pub mod plan;
+pub mod reason;
+mod recreate;
+mod scene;
+pub mod status;
+mod triggers;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use ottla_crds::KafkaTopicPurge;
+use tracing::info;
+
+use self::reason::Reason;
+use self::scene::{CROWDED, End};
+use self::status::Outcome;
+use crate::runtime::apply::{self, Guard};
+use crate::runtime::controller::generation;
+use crate::runtime::{Action, Context, Error, Key, Reconciler};
+
+pub use self::triggers::triggers;
+
+/// Reconciles `KafkaTopicPurge`s.
+#[derive(Debug, Default)]
+pub struct Purges {
+    turns: Turns,
+}
+
+impl Reconciler for Purges {
+    type Object = KafkaTopicPurge;
+    const KIND: &'static str = "KafkaTopicPurge";
+    const MANAGER: &'static str = "purge";
+
+    fn reconcile<'a>(
+        &'a self,
+        ctx: &'a Context,
+        object: Arc<KafkaTopicPurge>,
+    ) -> BoxFuture<'a, Result<Action, Error>> {
+        reconcile(self, ctx, object).boxed()
+    }
+
+    fn conditions(object: &KafkaTopicPurge) -> &[Condition] {
+        object.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
+}
+
+async fn reconcile(purges: &Purges, ctx: &Context, object: Arc<KafkaTopicPurge>) -> Result<Action, Error> {
+    let Some(_turn) = purges.turns.take(&object) else {
+        return Ok(Action::After(CROWDED));
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        return ending::deleted(ctx, object).await;
+    }
+    if object
+        .status
+        .as_ref()
+        .is_some_and(|status| status.completion_time.is_some())
+    {
+        return ending::after(ctx, &object).await;
+    }
+    let desired = match desired::parse(&object.spec) {
+        Ok(desired) => desired,
+        Err(message) => {
+            let outcome = Outcome::new(Reason::InvalidSpec, message, Action::AwaitChange);
+            return conclude(ctx, &object, &outcome).await;
+        }
+    };
+    match pass::pass(ctx, object, desired).await? {
+        End::Wait(action) => Ok(action),
+        End::Outcome(object, outcome) => conclude(ctx, &object, &outcome).await,
+    }
+}
+
+/// Writes the outcome down, if it says anything new, and tells of it.
+async fn conclude(ctx: &Context, object: &Arc<KafkaTopicPurge>, outcome: &Outcome) -> Result<Action, Error> {
+    let previous = object.status.clone().unwrap_or_default();
+    let Some(status) = status::next(&previous, outcome, generation(&**object), ctx.now()) else {
+        return Ok(outcome.again);
+    };
+    let written = apply::status(
+        ctx,
+        &ctx.stores.purges,
+        &**object,
+        Purges::MANAGER,
+        &status,
+        Guard::Uid,
+    )
+    .await?;
+    ctx.publish(Purges::KIND, &**object, &notes::of_transition(&previous, outcome))
+        .await;
+    if !outcome.reason.ends() {
+        return Ok(outcome.again);
+    }
+    let (namespace, name, reason) = (object.namespace(), object.name_any(), outcome.reason.as_str());
+    info!(namespace, name, reason, "Ended KafkaTopicPurge");
+    let method = object.spec.method.as_str();
+    ctx.metrics.purge_ended(method, reason);
+    if outcome.reason == Reason::Complete {
+        let since = object.creation_timestamp().map_or(ctx.now(), |created| created.0);
+        let took = ctx.now().duration_since(since).unsigned_abs();
+        let removed = outcome.removed.or(status.records).unwrap_or_default();
+        ctx.metrics.purged(method, removed, took);
+    }
+    ending::after(ctx, &written).await
+}
+
+/// Whose turn it is: passes over purges of one KafkaTopic never overlap, so that of two purges one sees the other.
+#[derive(Debug, Default)]
+struct Turns(Mutex<HashSet<Key>>);
+
+/// A turn; dropped, it is over.
+struct Turn<'a> {
+    turns: &'a Turns,
+    key: Key,
+}
+
+impl Turns {
+    fn take(&self, object: &KafkaTopicPurge) -> Option<Turn<'_>> {
+        let key = scene::topic_key(object);
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert(key.clone()).then_some(Turn { turns: self, key })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.remove(&self.key);
+    }
+}

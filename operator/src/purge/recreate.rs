@@ -1,0 +1,110 @@
+//! Recreate: deletes the topic by its id and creates it again in the saved shape.
+//!
+//! *Architecture Invariant:* a topic of another id than the planned one is never deleted.
+
+use ottla_crds::purge::{PurgeStep, SavedTopic};
+use ottla_kafka::admin::Topic;
+
+use super::clear::{finish, remember_new};
+use super::execute::{Done, perform};
+use super::observe;
+use super::pass::pods_away;
+use super::plan::{self, Action};
+use super::reason::Reason;
+use super::scene::{End, Scene};
+use super::status::Outcome;
+use crate::pods::names::Role;
+use crate::runtime::backoff::Pace;
+use crate::runtime::{self, Error};
+
+/// Goes on with a Recreate that has begun.
+pub(super) async fn go_on(mut scene: Scene<'_>, saved: &SavedTopic, step: PurgeStep) -> Result<End, Error> {
+    if let Some(id) = scene.status().new_topic_id {
+        tracing::debug!(id, "Topic was created again before");
+        return finish(scene, None).await;
+    }
+    if let Some(outcome) = pods_away(&scene, Role::Producer).or_else(|| pods_away(&scene, Role::Consumer)) {
+        return Ok(scene.end(outcome));
+    }
+    let live = match observe::topic(&*scene.kafka.admin, &scene.name).await {
+        Ok(live) => live,
+        Err(error) => return Ok(scene.failed(&error)),
+    };
+    if step == PurgeStep::Clearing {
+        if let Some(end) = delete(&mut scene, live.as_ref()).await? {
+            return Ok(scene.end(end));
+        }
+        return create(scene, saved, None).await;
+    }
+    create(scene, saved, live).await
+}
+
+/// Deletes the topic that was planned for; afterwards it is gone beyond doubt, and that is written down.
+async fn delete(scene: &mut Scene<'_>, live: Option<&Topic>) -> Result<Option<Outcome>, Error> {
+    let Some(planned) = scene.planned_id() else {
+        return Err(Error::Internal("a plan without a topic id".to_owned()));
+    };
+    if let Some(other) = live.filter(|live| live.id != planned) {
+        let message = format!(
+            "topic {} has the id {} now, and was planned for as {planned}: it is another, and is not touched",
+            other.name, other.id
+        );
+        return Ok(Some(Outcome::new(
+            Reason::TopicReplaced,
+            message,
+            runtime::Action::AwaitChange,
+        )));
+    }
+    // By id, so that asking again is safe, and the answer is the controller's own.
+    if let Err(error) = perform(&*scene.kafka.admin, &Action::DeleteTopic(planned)).await {
+        return Ok(Some(Outcome::failed(&error)));
+    }
+    let outcome = Outcome::new(
+        Reason::Recreating,
+        "the topic is deleted and is created again",
+        runtime::Action::AwaitChange,
+    );
+    scene
+        .save(&outcome, |status| status.step = Some(PurgeStep::Recreating))
+        .await?;
+    Ok(None)
+}
+
+/// Creates the topic in its saved shape, or takes the one that a lost reply, or somebody else, put there.
+async fn create(mut scene: Scene<'_>, saved: &SavedTopic, live: Option<Topic>) -> Result<End, Error> {
+    let planned = scene.planned_id();
+    let admin = scene.kafka.admin.clone();
+    if let Some(found) = live.filter(|live| Some(live.id) != planned) {
+        let actions = match plan::reshaped(&found, saved) {
+            Ok(actions) => actions,
+            Err(message) => {
+                let outcome = Outcome::new(Reason::TopicReplaced, message, runtime::Action::AwaitChange);
+                return Ok(scene.end(outcome));
+            }
+        };
+        for action in &actions {
+            if let Err(error) = perform(&*admin, action).await {
+                return Ok(scene.failed(&error));
+            }
+        }
+        remember_new(&mut scene, found.id).await?;
+        return finish(scene, None).await;
+    }
+    let Some(again) = plan::again(&scene.name, saved) else {
+        return Err(Error::Internal("a Recreate without a saved shape".to_owned()));
+    };
+    match perform(&*admin, &Action::CreateTopic(again)).await {
+        Ok(Done::Created(created)) => {
+            remember_new(&mut scene, created.id).await?;
+            finish(scene, None).await
+        }
+        Ok(Done::Full | Done::Partly(_)) => Err(Error::Internal("a create without an answer".to_owned())),
+        Err(error) => {
+            // What the reply left open is seen at the next look.
+            let mut outcome = Outcome::failed(&error);
+            outcome.reason = Reason::Recreating;
+            outcome.again = runtime::Action::Retry(Pace::FAST);
+            Ok(scene.end(outcome))
+        }
+    }
+}
