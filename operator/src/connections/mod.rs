@@ -6,6 +6,7 @@
 
 pub mod metered;
 pub mod secret;
+mod slots;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,10 +17,12 @@ use ottla_kafka::client::KafkaAdmin;
 use ottla_kafka::config::ConnectionConfig;
 use ottla_kafka::permit::Permit;
 use ottla_kafka::types::ClusterId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::slots::Slot;
+use self::slots::Slots;
 use crate::runtime::Key;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::queue::Queue;
 
 /// How many passes may wait for one cluster at once: fewer than there are passes of a kind, so that one cluster that does
 /// not answer cannot hold up the others.
@@ -46,7 +49,7 @@ pub struct Connection {
     admin: Arc<dyn Admin>,
     standing: RwLock<Standing>,
     proven: RwLock<Option<ClusterId>>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
 }
 
 impl fmt::Debug for Connection {
@@ -64,10 +67,11 @@ impl Connection {
         &self.admin
     }
 
-    /// A place among those who wait for this cluster; none when it is crowded.
+    /// A place among those who wait for this cluster; none when it is crowded, and then the object is added to the
+    /// queue as soon as a place is free.
     #[must_use]
-    pub fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        self.slots.clone().try_acquire_owned().ok()
+    pub fn slot(&self, key: &Key, queue: &Queue) -> Option<Slot> {
+        self.slots.take(key, queue)
     }
 
     /// Whether the cluster may be used.
@@ -168,7 +172,7 @@ impl Connections {
             config,
             standing: RwLock::new(Standing::Unproven),
             proven: RwLock::default(),
-            slots: Arc::new(Semaphore::new(SLOTS)),
+            slots: Slots::new(SLOTS),
         });
         entries.insert(cluster.clone(), entry.clone());
         entry

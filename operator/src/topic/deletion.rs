@@ -83,8 +83,12 @@ pub(super) async fn reconcile(
             }
         },
     };
-    ctx.publish(super::KIND, &*object, &[note]).await;
-    apply::remove_finalizer(ctx, &ctx.stores.topics, &*object, ottla_crds::TOPIC_FINALIZER).await?;
+    let notes = [note];
+    let (removed, ()) = tokio::join!(
+        apply::remove_finalizer(ctx, &ctx.stores.topics, &*object, ottla_crds::TOPIC_FINALIZER),
+        ctx.publish(super::KIND, &*object, &notes),
+    );
+    removed?;
     Ok(Action::AwaitChange)
 }
 
@@ -111,7 +115,10 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
     // A Secret that goes first must not hold its namespace: a connection that worked is used to its end.
     let connection = ctx.connections.get(&named);
-    let usable = connection.and_then(|connection| Some((connection.once_usable()?, connection.slot())));
+    let usable = connection.and_then(|connection| {
+        let slot = connection.slot(&Key::of(object), &ctx.queues.topics);
+        Some((connection.once_usable()?, slot))
+    });
     let Some(((admin, id), slot)) = usable else {
         if ctx.stores.clusters.get(&named).is_none() {
             return kept("its KafkaCluster is gone");

@@ -10,7 +10,6 @@ use ottla_crds::{ACCEPT_TOPIC_ID, KafkaTopic};
 use ottla_kafka::admin::{Admin, NewTopic};
 use ottla_kafka::error::{Class, KafkaError};
 use ottla_kafka::types::ClusterId;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
 use super::claimants::{may_refer, other_owner};
@@ -21,14 +20,14 @@ use super::reason::Reason;
 use super::status::{self, Outcome, Shape};
 use super::{Topics, at_home, ledger, notes, observe};
 use crate::cluster::cluster_key;
-use crate::connections::Standing;
+use crate::connections::{Slot, Standing};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Action, Context, Error, Key};
 
-/// How soon to ask again for a place at a crowded cluster.
-pub(super) const CROWDED: Duration = Duration::from_millis(150);
+/// When to ask again for a place at a crowded cluster, should nobody have called until then.
+pub(super) const CROWDED: Duration = Duration::from_secs(2);
 
 /// How a pass ends.
 pub(super) enum End {
@@ -43,7 +42,7 @@ pub(super) struct Kafka {
     pub(super) admin: Arc<dyn Admin>,
     pub(super) id: ClusterId,
     /// A place among those who wait for it.
-    pub(super) _slot: OwnedSemaphorePermit,
+    pub(super) _slot: Slot,
 }
 
 /// Finds the Kafka of an object, or says why there is none at present.
@@ -66,7 +65,8 @@ pub(super) fn kafka(ctx: &Context, object: &KafkaTopic) -> Result<Kafka, End> {
     if let Some(connection) = &connection
         && let Some((admin, id)) = connection.usable()
     {
-        let slot = connection.slot().ok_or(End::Wait(Action::After(CROWDED)))?;
+        let slot = connection.slot(&Key::of(object), &ctx.queues.topics);
+        let slot = slot.ok_or(End::Wait(Action::After(CROWDED)))?;
         return Ok(Kafka {
             admin,
             id,
