@@ -146,7 +146,7 @@ fn write_kubeconfig(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Scales the Deployment, and waits until its pods follow.
-fn scale(replicas: u8) -> Result<()> {
+pub(crate) fn scale(replicas: u8) -> Result<()> {
     ui::step(&format!("scale deployment/{RELEASE} to {replicas}"), |step| {
         let count = format!("--replicas={replicas}");
         kubectl()

@@ -8,6 +8,7 @@
     reason = "a binary has no outside: `pub` says what a module offers its siblings"
 )]
 
+mod bench;
 mod cache;
 mod cmd;
 mod crds;
@@ -49,6 +50,9 @@ enum Command {
     Down(down::Args),
     /// Run the operator as a local process that sees what a pod sees
     Dev(dev::Args),
+    /// Measure the operator against the rig's API server and broker
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Build the operator and workload images and load them into the cluster
     Images(images::Args),
     /// Write the CRD YAML and the chart's copy of it
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Down(args) => down::run(&args),
         Command::Dev(args) => dev::run(&args),
+        Command::Bench(command) => bench::run(&command),
         Command::Images(args) => images::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Rig(command) => rig::run(&command),

@@ -1,0 +1,118 @@
+//! `cargo xtask bench`: measures one operator process against the rig's API server and broker.
+//!
+//! The measuring is `ottla-bench`'s (in `e2e/`); here its stage is set: cluster, Kafka, CRDs, optimised binaries. The
+//! operator of the demo is scaled away for as long, since it would work on the same objects.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::cmd::Cmd;
+use crate::demo::{RELEASE, SYSTEM};
+use crate::kubectl::{self, kubectl};
+use crate::{dev, images, kafka, paths, rig, ui};
+
+/// Longest that all rounds may take.
+const DEADLINE: Duration = Duration::from_secs(6 * 3600);
+
+/// Subcommands of `cargo xtask bench`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Create, change, grow, delete and rest, with 100, 1,000 and 10,000 topics
+    Topics(Topics),
+}
+
+/// Arguments of `cargo xtask bench topics`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Topics {
+    /// Only these rows, with commas between: create, delete, change, lone, rest, start, black-hole
+    #[arg(long)]
+    only: Option<String>,
+    /// Numbers of topics, with commas between
+    #[arg(long, default_value = "100,1000,10000")]
+    scale: String,
+    /// How often everything is done
+    #[arg(long, default_value_t = 3)]
+    repeat: u32,
+    /// Where each figure goes as a line of JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Runs a subcommand.
+pub(crate) fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Topics(args) => topics(args),
+    }
+}
+
+fn topics(args: &Topics) -> Result<()> {
+    rig::up()?;
+    let (operator, bench) = ui::step("build the operator and the bench (optimised)", |_| binaries())?;
+    ui::step("apply the CRDs", |_| {
+        kubectl()
+            .args(["apply", "--server-side", "--force-conflicts", "-f"])
+            .arg(paths::repo().join("crds"))
+            .run()
+    })?;
+    let installed = kubectl::get(&["-n", SYSTEM, "deployment", RELEASE])?.is_some();
+    if installed {
+        dev::scale(0)?;
+    }
+    let outcome = measure(args, &operator, &bench);
+    if installed {
+        dev::scale(1)?;
+    }
+    outcome
+}
+
+fn measure(args: &Topics, operator: &Path, bench: &Path) -> Result<()> {
+    let given = |flag: &str, value: Option<&OsStr>| {
+        let pair = value.map(|value| [OsStr::new(flag).to_owned(), value.to_owned()]);
+        pair.into_iter().flatten().collect::<Vec<_>>()
+    };
+    Cmd::new(bench)
+        .arg("--operator")
+        .arg(operator)
+        .args(["--scale", &args.scale, "--repeat", &args.repeat.to_string()])
+        .args(given("--only", args.only.as_deref().map(OsStr::new)))
+        .args(given("--json", args.json.as_deref().map(Path::as_os_str)))
+        .env("KUBECONFIG", paths::kubeconfig())
+        .env("OTTLA_TEST_TOOLS", paths::bin())
+        .env("OTTLA_TEST_BOOTSTRAP", format!("127.0.0.1:{}", kafka::NODE_PORT))
+        .env(
+            "OTTLA_TEST_SASL",
+            format!("ScramSha512:user1:{}", kafka::password(kafka::NAMESPACE)?),
+        )
+        .inherit()
+        .deadline(DEADLINE)
+        .run()
+}
+
+/// Has cargo build both binaries, and answers where they are.
+fn binaries() -> Result<(PathBuf, PathBuf)> {
+    let messages = Cmd::new("cargo")
+        .args([
+            "build",
+            "--profile",
+            "image",
+            "-p",
+            "ottla-operator",
+            "-p",
+            "ottla-e2e",
+            "--bins",
+        ])
+        .arg("--message-format=json-render-diagnostics")
+        .dir(paths::repo())
+        .log("cargo-bench")
+        .deadline(Duration::from_secs(45 * 60))
+        .output()?;
+    let built: Vec<PathBuf> = messages.lines().filter_map(images::executable).collect();
+    let find = |name: &str| {
+        let found = built.iter().find(|file| file.ends_with(name)).cloned();
+        found.with_context(|| format!("cargo built no binary {name}"))
+    };
+    Ok((find("ottla-operator")?, find("ottla-bench")?))
+}
