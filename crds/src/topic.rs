@@ -77,7 +77,9 @@ pub struct KafkaTopicSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub partitions: Option<i32>,
-    /// Number of replicas of each partition. Absent: the broker's default at creation, then left alone.
+    /// Number of replicas of each partition. A change moves replicas, with progress in status.reassignment; changing
+    /// it back while they move takes the move back. A number above the live brokers or below min.insync.replicas is
+    /// refused. Absent: the broker's default at creation, then left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32767))]
     pub replication_factor: Option<i32>,
@@ -197,6 +199,9 @@ pub struct KafkaTopicStatus {
     /// Live replication factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
+    /// How far a change of the replication factor is. Absent: none is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reassignment: Option<Reassignment>,
     /// The configs set on the topic by this object, with the values last set. A key is saved, without a value, before
     /// it is set for the first time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -229,6 +234,21 @@ pub struct LastPurge {
     pub records: i64,
     /// When it was done.
     pub time: Time,
+}
+
+/// A change of the replication factor under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reassignment {
+    /// The replication factor that it leads to.
+    pub replication_factor: i32,
+    /// Partitions that have it already.
+    pub partitions_done: i32,
+    /// All partitions.
+    pub partitions_total: i32,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
 }
 
 /// One thing that differs.

@@ -5,11 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_kafka::admin::{Admin, Batch, ConfigChange, CreatedTopic, GrowTopic, OffsetSpec, TopicPartition};
+use ottla_kafka::admin::{
+    Admin, Batch, ConfigChange, CreatedTopic, GrowTopic, Move, OffsetSpec, TopicPartition,
+};
 use ottla_kafka::error::{Class, ErrorCode, KafkaError};
 use ottla_kafka::types::{PartitionCount, PartitionId, TopicName};
 
 use super::plan::Action;
+use super::plan::replication::Change;
 
 /// What became of an action.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +39,21 @@ pub async fn perform(admin: &dyn Admin, action: &Action) -> Result<Done, KafkaEr
                 partitions: *to,
             };
             sole(admin.create_partitions(vec![growth]).await, "add partitions").map(|()| Done::Full)
+        }
+        Action::Reassign { topic, changes, .. } => {
+            let one = |(partition, replicas): &Change| Move {
+                partition: TopicPartition {
+                    topic: topic.clone(),
+                    partition: *partition,
+                },
+                replicas: replicas.clone(),
+            };
+            let answers = admin.alter_reassignments(changes.iter().map(one).collect()).await;
+            // The others have begun; the next pass looks at all of them.
+            answers
+                .into_values()
+                .collect::<Result<(), _>>()
+                .map(|()| Done::Full)
         }
         Action::Delete(id) => match sole(
             admin.delete_topics(BTreeSet::from([*id])).await,

@@ -10,6 +10,7 @@ mod held;
 pub mod ledger;
 mod notes;
 pub mod observe;
+pub mod placement;
 pub mod plan;
 pub mod reason;
 pub mod status;

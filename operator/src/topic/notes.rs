@@ -13,6 +13,7 @@ pub(super) const fn verb(action: &Action) -> &'static str {
     match action {
         Action::Create(_) => "Create",
         Action::Alter { .. } => "Alter",
+        Action::Reassign { .. } => "Reassign",
         Action::Grow { .. } => "Grow",
         Action::Delete(_) => "Delete",
     }
@@ -33,6 +34,7 @@ pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> V
             "ClusterNotReady",
             "Suspended",
             "TopicMissing",
+            "Reassigning",
         ]
         .contains(&reason)
     };
@@ -60,6 +62,16 @@ pub(super) fn of_action(plan: &Plan, action: &Action, over_records: bool) -> Vec
                 format!("set back {}", keys.join(", ")),
             )]
         }
+        Action::Reassign {
+            from, to, changes, ..
+        } => vec![Note::normal(
+            "ReplicasMoved",
+            "Reassign",
+            format!(
+                "moves replicas of {} partitions, from replication factor {from} to {to}",
+                changes.len()
+            ),
+        )],
         Action::Grow { from, to, .. } if over_records => vec![Note::warning(
             "PartitionsAdded",
             "Grow",

@@ -1,12 +1,14 @@
 //! Reads one topic from Kafka. Changes nothing, and takes no failure for an absence.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery, Topic};
+use ottla_kafka::admin::{Admin, ConfigEntry, ConfigKeys, ConfigQuery, Partition, Topic, TopicPartition};
 use ottla_kafka::error::{ErrorCode, KafkaError};
 use ottla_kafka::types::TopicName;
 
 use super::desired::Desired;
+use super::placement::Held;
+use super::plan::replication::{Layout, MIN_IN_SYNC, Replicas, Seen, needs_look};
 use super::plan::{Live, Recorded};
 
 /// The configs that matter for this object: those it asks for and those it set before.
@@ -23,9 +25,10 @@ pub fn keys(desired: &Desired, recorded: &Recorded) -> BTreeSet<String> {
 /// Reads a topic; `None` is Kafka's own word that it has none.
 pub async fn topic(
     admin: &dyn Admin,
-    name: &TopicName,
-    keys: BTreeSet<String>,
+    desired: &Desired,
+    recorded: &Recorded,
 ) -> Result<Option<Live>, KafkaError> {
+    let name = &desired.name;
     let mut answers = admin.describe_topics(BTreeSet::from([name.clone()])).await;
     let Some(topic) = answers
         .remove(name)
@@ -33,31 +36,102 @@ pub async fn topic(
     else {
         return Ok(None);
     };
-    if keys.is_empty() {
-        return live(&topic, std::collections::BTreeMap::new()).map(Some);
+    let keys = keys(desired, recorded);
+    let config = if keys.is_empty() {
+        BTreeMap::new()
+    } else {
+        configs(admin, name, keys).await?
+    };
+    let mut live = live(&topic, config)?;
+    if needs_look(desired, &live, recorded) {
+        match layout(admin, &topic).await {
+            Ok(layout) => {
+                live.replication_factor = layout.factor().unwrap_or(live.replication_factor);
+                live.replicas = Replicas::Seen(layout);
+            }
+            // Nothing is asked for: what is seen anyway has to do.
+            Err(error) if desired.replication_factor.is_none() && !error.is_connection() => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(Some(live))
+}
+
+async fn configs(
+    admin: &dyn Admin,
+    topic: &TopicName,
+    keys: BTreeSet<String>,
+) -> Result<BTreeMap<String, ConfigEntry>, KafkaError> {
     let query = ConfigQuery {
-        topic: name.clone(),
+        topic: topic.clone(),
         keys: ConfigKeys::Named(keys),
     };
     let mut answers = admin.describe_configs(vec![query]).await;
-    let config = answers
-        .remove(name)
-        .unwrap_or_else(|| Err(unanswered("read the topic's configuration")))?;
-    live(&topic, config).map(Some)
+    answers
+        .remove(topic)
+        .unwrap_or_else(|| Err(unanswered("read the topic's configuration")))
+}
+
+/// Looks closely at who holds a topic's partitions.
+async fn layout(admin: &dyn Admin, topic: &Topic) -> Result<Layout, KafkaError> {
+    let all: BTreeSet<TopicPartition> = topic.partitions.iter().map(|one| at(topic, one)).collect();
+    let names = BTreeSet::from([topic.name.clone()]);
+    // A move may begin or end between two answers, and then old and new replicas together pass for settled ones: a
+    // partition counts as moving when it did before or after it was looked at.
+    let before = admin.list_reassignments(all.clone()).await;
+    let topic = admin.describe_topics(names).await.remove(&topic.name);
+    let mut after = admin.list_reassignments(all).await;
+    let topic = topic
+        .unwrap_or_else(|| Err(unanswered("describe the topic")))?
+        .ok_or_else(|| unanswered("describe the topic"))?;
+    let brokers = admin.describe_cluster().await?.brokers;
+    let needed = configs(admin, &topic.name, BTreeSet::from([MIN_IN_SYNC.to_owned()])).await?;
+    let partitions = topic.partitions.iter().map(|partition| {
+        let key = at(&topic, partition);
+        let unlisted = || Err(unanswered("list the reassignments of the topic"));
+        let before = before.get(&key).cloned().unwrap_or_else(unlisted)?;
+        let after = after.remove(&key).unwrap_or_else(unlisted)?;
+        Ok(Seen {
+            id: partition.id,
+            held: Held {
+                replicas: partition.replicas.clone(),
+                in_sync: partition.in_sync.clone(),
+                leader: partition.leader,
+            },
+            moving: after.or(before),
+        })
+    });
+    let partitions = partitions.collect::<Result<_, KafkaError>>()?;
+    Ok(Layout {
+        brokers,
+        partitions,
+        min_in_sync: needed
+            .get(MIN_IN_SYNC)
+            .and_then(|entry| entry.value.as_ref()?.parse().ok()),
+    })
+}
+
+fn at(topic: &Topic, partition: &Partition) -> TopicPartition {
+    TopicPartition {
+        topic: topic.name.clone(),
+        partition: partition.id,
+    }
 }
 
 /// Puts two answers together.
-pub fn live(
-    topic: &Topic,
-    config: std::collections::BTreeMap<String, ottla_kafka::admin::ConfigEntry>,
-) -> Result<Live, KafkaError> {
+pub fn live(topic: &Topic, config: BTreeMap<String, ConfigEntry>) -> Result<Live, KafkaError> {
+    let copies = |partition: &Partition| partition.replicas.len();
+    let even = topic
+        .partitions
+        .windows(2)
+        .all(|two| copies(&two[0]) == copies(&two[1]));
     match (topic.partition_count(), topic.replication_factor()) {
         (Some(partitions), Some(replication_factor)) => Ok(Live {
             id: topic.id,
             internal: topic.internal,
             partitions,
             replication_factor,
+            replicas: if even { Replicas::Even } else { Replicas::Uneven },
             config,
         }),
         _ => Err(unanswered("tell the topic's partitions")),

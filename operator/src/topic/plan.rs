@@ -5,6 +5,7 @@
 //! and a key that this object neither names nor set before is in no action.
 
 mod keys;
+pub mod replication;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicId, TopicName};
 
 use self::keys::Changes;
 pub use self::keys::managed;
+use self::replication::{Change, Progress, Replicas};
 use super::desired::Desired;
 use super::reason::Reason;
 
@@ -26,8 +28,10 @@ pub struct Live {
     pub internal: bool,
     /// Its partitions.
     pub partitions: PartitionCount,
-    /// Its replicas.
+    /// How many replicas every partition has; where they were looked at closely, without those being added.
     pub replication_factor: ReplicationFactor,
+    /// Who holds the partitions.
+    pub replicas: Replicas,
     /// The configs asked for; one the broker does not know is absent.
     pub config: BTreeMap<String, ConfigEntry>,
 }
@@ -56,6 +60,8 @@ pub struct Recorded {
     pub partitions: Option<PartitionCount>,
     /// The replicas last seen.
     pub replication_factor: Option<ReplicationFactor>,
+    /// The replication factor that moves of ours lead to.
+    pub moving_to: Option<ReplicationFactor>,
 }
 
 /// What else decides.
@@ -82,6 +88,17 @@ pub enum Action {
         set: BTreeMap<String, String>,
         /// Configs to reset.
         unset: BTreeSet<String>,
+    },
+    /// Moves replicas, so that partitions have another number of them.
+    Reassign {
+        /// Its name.
+        topic: TopicName,
+        /// How many replicas every partition has.
+        from: ReplicationFactor,
+        /// How many it is to have.
+        to: ReplicationFactor,
+        /// The partitions that change.
+        changes: Vec<Change>,
     },
     /// Adds partitions to the topic.
     Grow {
@@ -139,6 +156,10 @@ pub struct Plan {
     pub difference: Vec<Difference>,
     /// The configs among the actions that somebody else had changed.
     pub drifted: BTreeSet<String>,
+    /// How far a change of the replication factor is.
+    pub progress: Option<Progress>,
+    /// Whether something that somebody else does must end first.
+    pub waits: bool,
 }
 
 /// What must be written down before an act.
@@ -159,7 +180,19 @@ impl Plan {
             refusals: vec![],
             difference: vec![],
             drifted: BTreeSet::new(),
+            progress: None,
+            waits: false,
         }
+    }
+
+    /// The moves that this plan begins, and that must be known as ours before.
+    #[must_use]
+    pub fn begins(&self, recorded: &Recorded) -> Option<Progress> {
+        let new = self
+            .progress
+            .filter(|progress| recorded.moving_to != Some(progress.to));
+        let moves = |action: &Action| matches!(action, Action::Reassign { .. });
+        new.filter(|_| self.actions.iter().any(moves))
     }
 
     fn refuse(claim: Claim, reason: Reason, message: impl Into<String>) -> Self {
@@ -290,6 +323,7 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
         changes.drifted.clear();
         vec![]
     };
+    replication::postpone(&mut changes, desired, live);
     plan.save = changes.announcement(recorded).map(Save::Managed);
     plan.drifted = changes.drifted;
     if !changes.set.is_empty() || !changes.unset.is_empty() {
@@ -299,7 +333,8 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
             unset: changes.unset,
         });
     }
-    shape(&mut plan, desired, live);
+    grow(&mut plan, desired, live);
+    replication::decide(&mut plan, desired, live, recorded);
     if !drift.is_empty() {
         plan.refusals.push(drifted(&drift));
         plan.difference.extend(drift);
@@ -320,8 +355,8 @@ fn drifted(drift: &[Difference]) -> Refusal {
     }
 }
 
-/// Brings partitions and replicas to the spec, as far as that can be done.
-fn shape(plan: &mut Plan, desired: &Desired, live: &Live) {
+/// Brings the number of partitions to the spec, as far as that can be done.
+fn grow(plan: &mut Plan, desired: &Desired, live: &Live) {
     match desired.partitions {
         Some(wanted) if wanted > live.partitions => plan.actions.push(Action::Grow {
             topic: desired.name.clone(),
@@ -340,23 +375,6 @@ fn shape(plan: &mut Plan, desired: &Desired, live: &Live) {
                 .push(difference("partitions", &wanted, Some(&live.partitions)));
         }
         _ => {}
-    }
-    if let Some(wanted) = desired.replication_factor
-        && wanted != live.replication_factor
-    {
-        plan.refusals.push(Refusal {
-            reason: Reason::ReplicationFactorChangeRefused,
-            message: format!(
-                "the topic has replication factor {} and is not moved to {wanted}; set replicationFactor to {}, or \
-                 move the replicas with Kafka's own tools",
-                live.replication_factor, live.replication_factor
-            ),
-        });
-        plan.difference.push(difference(
-            "replicationFactor",
-            &wanted,
-            Some(&live.replication_factor),
-        ));
     }
 }
 
@@ -408,7 +426,8 @@ pub fn applied(mut live: Live, action: &Action) -> Live {
             }
         }
         Action::Grow { to, .. } => live.partitions = *to,
-        Action::Create(_) | Action::Delete(_) => {}
+        // What moves is seen when it is done.
+        Action::Create(_) | Action::Reassign { .. } | Action::Delete(_) => {}
     }
     live
 }

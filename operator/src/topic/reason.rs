@@ -27,6 +27,10 @@ pub enum Reason {
     ReplicationFactorChangeRefused,
     /// Kafka has too few brokers for the replication factor.
     InvalidReplicationFactor,
+    /// Replicas are being moved, so that partitions have the number of them that is asked for.
+    Reassigning,
+    /// Somebody else is moving replicas; ours are moved afterwards.
+    ReplicasMovedByOther,
     /// The topic exists already and is not taken over as it is.
     AdoptionRequired,
     /// Another object owns the topic.
@@ -53,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Ready,
         Self::Creating,
         Self::Suspended,
@@ -65,6 +69,8 @@ impl Reason {
         Self::PartitionDecreaseRefused,
         Self::ReplicationFactorChangeRefused,
         Self::InvalidReplicationFactor,
+        Self::Reassigning,
+        Self::ReplicasMovedByOther,
         Self::AdoptionRequired,
         Self::TopicOwnedByOther,
         Self::TopicReplaced,
@@ -93,6 +99,8 @@ impl Reason {
             Self::PartitionDecreaseRefused => "PartitionDecreaseRefused",
             Self::ReplicationFactorChangeRefused => "ReplicationFactorChangeRefused",
             Self::InvalidReplicationFactor => "InvalidReplicationFactor",
+            Self::Reassigning => "Reassigning",
+            Self::ReplicasMovedByOther => "ReplicasMovedByOther",
             Self::AdoptionRequired => "AdoptionRequired",
             Self::TopicOwnedByOther => "TopicOwnedByOther",
             Self::TopicReplaced => "TopicReplaced",
@@ -117,6 +125,8 @@ impl Reason {
             | Self::ClusterNotFound
             | Self::ClusterNotReady
             | Self::InvalidReplicationFactor
+            | Self::Reassigning
+            | Self::ReplicasMovedByOther
             | Self::TopicMissing
             | Self::KafkaError => Progress::Working,
             Self::InvalidSpec

@@ -1,14 +1,17 @@
 //! Writes down what became of a pass. Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::KafkaTopicStatus;
-use ottla_crds::topic::Difference;
+use ottla_crds::topic::{Difference, Reassignment};
 use ottla_kafka::error::{Class, ErrorCode, KafkaError};
 use ottla_kafka::types::{ClusterId, PartitionCount, ReplicationFactor, TopicId};
 
-use super::plan::{Live, Plan, Recorded, Refusal};
+use super::plan::replication::Progress;
+use super::plan::{Live, Plan, Recorded};
 use super::reason::Reason;
 use crate::runtime::Action;
 use crate::runtime::backoff::Pace;
@@ -61,8 +64,21 @@ pub struct Outcome {
     pub shape: Shape,
     /// What differs and stays so.
     pub difference: Vec<Difference>,
+    /// What is now known of replicas being moved.
+    pub movement: Movement,
     /// When to look again.
     pub again: Action,
+}
+
+/// What is now known of replicas being moved for this object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Movement {
+    /// Nothing new.
+    Keep,
+    /// None are.
+    None,
+    /// Some are.
+    Under(Progress),
 }
 
 impl Outcome {
@@ -74,34 +90,50 @@ impl Outcome {
             message: message.into(),
             shape: Shape::Keep,
             difference: vec![],
+            movement: Movement::Keep,
             again,
         }
     }
 
-    /// The outcome of a plan of which every action succeeded.
+    /// The outcome of a plan of which every action succeeded. `poll` is when to look at what is under way.
     #[must_use]
-    pub fn of(plan: Plan, shape: Shape) -> Self {
-        let Some(first) = plan.refusals.first().map(|refusal| refusal.reason) else {
+    pub fn of(plan: Plan, shape: Shape, poll: Duration) -> Self {
+        let movement = plan.progress.map_or(Movement::None, Movement::Under);
+        let refused = |wanted| plan.refusals.iter().any(|refusal| refusal.reason == wanted);
+        let again = if plan.progress.is_some() || plan.waits {
+            Action::After(poll)
+        } else if refused(Reason::InvalidReplicationFactor) {
+            // Nothing tells of a broker that comes.
+            Action::Retry(Pace::SLOW)
+        } else {
+            Action::AwaitChange
+        };
+        let moved = plan
+            .progress
+            .map(|progress| (Reason::Reassigning, progress.to_string()));
+        let told = plan
+            .refusals
+            .into_iter()
+            .map(|refusal| (refusal.reason, refusal.message));
+        let (reasons, messages): (Vec<_>, Vec<_>) = told.chain(moved).unzip();
+        let Some(reason) = reasons.first().copied() else {
             let message = "the topic is as declared".to_owned();
             return Self {
                 reason: Reason::Ready,
                 message,
                 shape,
                 difference: vec![],
-                again: Action::AwaitChange,
+                movement,
+                again,
             };
         };
-        let messages: Vec<String> = plan
-            .refusals
-            .into_iter()
-            .map(|Refusal { message, .. }| message)
-            .collect();
         Self {
-            reason: first,
+            reason,
             message: messages.join("; "),
             shape,
             difference: plan.difference,
-            again: Action::AwaitChange,
+            movement,
+            again,
         }
     }
 
@@ -121,6 +153,7 @@ impl Outcome {
             message: error.to_string(),
             shape,
             difference: vec![],
+            movement: Movement::Keep,
             again,
         }
     }
@@ -137,6 +170,7 @@ impl Outcome {
             message: causes.join("; "),
             shape,
             difference: vec![],
+            movement: Movement::Keep,
             again: Action::AwaitChange,
         }
     }
@@ -174,6 +208,10 @@ pub fn recorded(status: &KafkaTopicStatus, cluster: &ClusterId) -> Recorded {
         replication_factor: status
             .replication_factor
             .and_then(|factor| factor.try_into().ok()),
+        moving_to: status
+            .reassignment
+            .as_ref()
+            .and_then(|moving| moving.replication_factor.try_into().ok()),
     }
 }
 
@@ -210,6 +248,13 @@ pub fn next(
             status.managed_config.clone_from(managed);
         }
     }
+    match outcome.movement {
+        Movement::Keep => {}
+        Movement::None => status.reassignment = None,
+        Movement::Under(progress) => {
+            status.reassignment = Some(reassignment(previous, progress, now));
+        }
+    }
     let facts = conditions::summary(
         outcome.reason.progress(),
         outcome.reason.as_str(),
@@ -217,6 +262,23 @@ pub fn next(
     );
     status.conditions = conditions::build(&previous.conditions, facts, generation, now);
     (status != *previous).then_some(status)
+}
+
+/// What a status tells of replicas being moved; the time of the beginning stays while they are moved to one number.
+#[must_use]
+pub fn reassignment(previous: &KafkaTopicStatus, progress: Progress, now: Timestamp) -> Reassignment {
+    let to = i32::from(progress.to.get());
+    let before = previous.reassignment.as_ref();
+    let began = before.filter(|before| before.replication_factor == to);
+    let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
+    Reassignment {
+        replication_factor: to,
+        partitions_done: count(progress.done),
+        partitions_total: count(progress.total),
+        started_at: began
+            .and_then(|before| before.started_at.clone())
+            .or(Some(Time(now))),
+    }
 }
 
 #[cfg(test)]

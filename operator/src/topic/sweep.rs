@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use ottla_crds::KafkaTopic;
+use ottla_crds::topic::Difference;
+use ottla_crds::{KafkaTopic, KafkaTopicStatus};
 use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery};
 use ottla_kafka::types::{ClusterId, TopicName};
 use tracing::{debug, info};
 
 use super::desired::{self, Desired};
+use super::plan::replication::{REPLICATION_FACTOR, needs_look};
 use super::plan::{self, Policy, Recorded, Sight};
 use super::reason::Reason;
 use super::{at_home, held, observe, status};
@@ -188,6 +190,7 @@ fn differs(topic: &AtRest, live: plan::Live) -> bool {
             Some(i32::from(live.replication_factor.get())),
         );
     let replaced = topic.recorded.id != Some(live.id);
+    let replicas = replicas_differ(topic, &live, status);
     let policy = Policy {
         home: at_home(&topic.object),
         accepted: None,
@@ -203,7 +206,23 @@ fn differs(topic: &AtRest, live: plan::Live) -> bool {
             "NotAuthorized",
         ]
         .contains(&reason);
-    let news = plan.difference != status.drift;
+    // What was refused about replicas is not planned without a closer look.
+    let others = |told: &[Difference]| -> Vec<Difference> {
+        let other = |one: &&Difference| one.key != REPLICATION_FACTOR;
+        told.iter().filter(other).cloned().collect()
+    };
+    let news = others(&plan.difference) != others(&status.drift);
     let back = ["TopicMissing", "TopicGone"].contains(&reason);
-    !told && (shape || replaced || news || back || !plan.actions.is_empty())
+    !told && (shape || replicas || replaced || news || back || !plan.actions.is_empty())
+}
+
+/// Whether the replicas are other than asked for, and that was not told before.
+fn replicas_differ(topic: &AtRest, live: &plan::Live, status: &KafkaTopicStatus) -> bool {
+    let wanted = topic.desired.replication_factor.map(|wanted| wanted.to_string());
+    let told = |one: &Difference| {
+        let live = live.replication_factor.to_string();
+        one.key == REPLICATION_FACTOR && Some(&one.desired) == wanted.as_ref() && one.live == Some(live)
+    };
+    let asked = topic.desired.replication_factor.is_some();
+    asked && needs_look(&topic.desired, live, &topic.recorded) && !status.drift.iter().any(told)
 }

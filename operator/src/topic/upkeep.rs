@@ -15,6 +15,7 @@ use tracing::info;
 use super::claimants::{may_refer, other_owner};
 use super::desired::Desired;
 use super::execute::{Done, holds_records, perform};
+use super::plan::replication::{self, Replicas};
 use super::plan::{self, Claim, Live, Plan, Policy, Recorded, Refusal, Save, Sight};
 use super::reason::Reason;
 use super::status::{self, Outcome, Shape};
@@ -100,9 +101,8 @@ pub(super) async fn pass(
         Err(end) => return Ok(end),
     };
     let recorded = status::recorded(&object.status.clone().unwrap_or_default(), &kafka.id);
-    let keys = observe::keys(desired, &recorded);
     let mut doubt = None;
-    let sight = match observe::topic(&*kafka.admin, &desired.name, keys).await {
+    let sight = match observe::topic(&*kafka.admin, desired, &recorded).await {
         Ok(Some(live)) => {
             topics.in_sight(&object);
             Sight::Present(live)
@@ -137,7 +137,7 @@ pub(super) async fn pass(
     if let Some(wait) = doubt {
         let outcome = Outcome {
             again: Action::After(wait),
-            ..Outcome::of(plan, Shape::Keep)
+            ..Outcome::of(plan, Shape::Keep, wait)
         };
         return Ok(End::Outcome(object, Box::new(outcome)));
     }
@@ -182,15 +182,23 @@ async fn save(
     let previous = object.status.clone().unwrap_or_default();
     let name = object.name_any();
     let topic = super::desired::name(&name, &object.spec);
+    let moves = plan.begins(&status::recorded(&previous, &kafka.id));
     let status = match (&plan.save, sight) {
-        (None, _) => return Ok(object),
-        (Some(Save::Managed(managed)), Sight::Present(live)) => {
-            let mut status = previous;
+        (Some(Save::Managed(_)) | None, Sight::Present(live)) => {
+            let mut status = previous.clone();
+            if let Some(Save::Managed(managed)) = &plan.save {
+                status.managed_config.clone_from(managed);
+            } else if moves.is_none() {
+                return Ok(object);
+            }
+            if let Some(progress) = moves {
+                status.reassignment = Some(status::reassignment(&previous, progress, ctx.now()));
+            }
             status.cluster_id = Some(kafka.id.as_str().to_owned());
             status.topic_id = Some(live.id.to_string());
-            status.managed_config.clone_from(managed);
             status
         }
+        (None, _) => return Ok(object),
         (Some(_), _) => {
             let outcome = Outcome {
                 shape: Shape::Announced(kafka.id.clone()),
@@ -227,8 +235,14 @@ async fn carry_out(
     recorded: &Recorded,
     plan: Plan,
 ) -> End {
+    let moving = object
+        .status
+        .as_ref()
+        .and_then(|status| status.reassignment.as_ref());
+    let began = moving.and_then(|moving| moving.started_at.as_ref().map(|time| time.0));
+    let poll = replication::poll(began, ctx.now());
     if plan.claim == Claim::HandsOff {
-        return End::Outcome(object, Box::new(Outcome::of(plan, Shape::Keep)));
+        return End::Outcome(object, Box::new(Outcome::of(plan, Shape::Keep, poll)));
     }
     let mut live = if let Sight::Present(live) = sight {
         Some(live.clone())
@@ -274,7 +288,7 @@ async fn carry_out(
     };
     let shape = Shape::of(&kafka.id, &live, plan::managed(desired, recorded, &live));
     let outcome = if refused.is_empty() {
-        Outcome::of(plan, shape)
+        Outcome::of(plan, shape, poll)
     } else {
         Outcome {
             difference: plan.difference,
@@ -291,6 +305,7 @@ fn created_topic(asked: &NewTopic, created: &ottla_kafka::admin::CreatedTopic) -
         internal: false,
         partitions: created.partitions.or(asked.partitions)?,
         replication_factor: created.replication_factor.or(asked.replication_factor)?,
+        replicas: Replicas::Even,
         config: BTreeMap::new(),
     };
     let action = plan::Action::Alter {

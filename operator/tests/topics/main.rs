@@ -14,6 +14,7 @@ mod crashes;
 mod drift;
 mod driver;
 mod ownership;
+mod replication;
 mod world;
 
 use std::time::Duration;
@@ -93,7 +94,7 @@ async fn growth_and_configs_follow_the_spec_and_a_decrease_is_refused_alone() {
 
     world.topic(
         "orders",
-        json!({"partitions": 3, "replicationFactor": 2, "config": {"segment.ms": 7000}}),
+        json!({"partitions": 3, "replicationFactor": 9, "config": {"segment.ms": 7000}}),
     );
     world.settle().await;
     assert_eq!(
@@ -101,7 +102,7 @@ async fn growth_and_configs_follow_the_spec_and_a_decrease_is_refused_alone() {
         ("False".into(), "PartitionDecreaseRefused".into())
     );
     assert!(
-        world.message("orders").contains("replication factor"),
+        world.message("orders").contains("replicationFactor is 9"),
         "every refusal is told of"
     );
     let live = world.live("orders").unwrap();

@@ -50,6 +50,7 @@ fn live(partitions: i32, config: &[(&str, &str)]) -> Live {
         internal: false,
         partitions: count(partitions),
         replication_factor: factor(1),
+        replicas: Replicas::Even,
         config: config
             .iter()
             .map(|(k, v)| ((*k).to_owned(), entry(v, ConfigSource::Topic)))
@@ -375,8 +376,7 @@ prop_compose! {
             id: recorded_id.map(id),
             announced: announced && recorded_id.is_none(),
             managed,
-            partitions: None,
-            replication_factor: None,
+            ..Recorded::default()
         };
         let policy = Policy { home: is_home, accepted: None, other_owner: rival.then(|| "r".to_owned()) };
         let sight = match sight {
@@ -404,6 +404,7 @@ proptest! {
                     prop_assert!(unset.iter().all(|key| recorded.managed.contains_key(key)));
                     prop_assert!(set.keys().chain(unset).all(|key| !desired.unmanaged.contains(key)));
                 }
+                Action::Reassign { .. } => prop_assert!(false, "nobody looked at the replicas"),
                 Action::Delete(_) => prop_assert!(false, "a plan never deletes"),
             }
         }
@@ -440,6 +441,7 @@ fn created(plan: &Plan) -> Live {
         internal: false,
         partitions: topic.partitions.unwrap_or(count(1)),
         replication_factor: topic.replication_factor.unwrap_or(factor(1)),
+        replicas: Replicas::Even,
         config: BTreeMap::new(),
     };
     applied(
