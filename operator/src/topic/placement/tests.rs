@@ -10,7 +10,7 @@ fn ids(numbers: &[i32]) -> Vec<BrokerId> {
 }
 
 fn brokers(racks: &[Option<&str>]) -> Vec<Broker> {
-    let broker = |(index, rack): (usize, &Option<&str>)| Broker {
+    let broker = |(index, rack): (usize, Option<&str>)| Broker {
         id: BrokerId::from(i32::try_from(index).unwrap()),
         advertised: HostPort {
             host: "b".to_owned(),
@@ -18,7 +18,7 @@ fn brokers(racks: &[Option<&str>]) -> Vec<Broker> {
         },
         rack: rack.map(str::to_owned),
     };
-    racks.iter().enumerate().map(broker).collect()
+    racks.iter().copied().enumerate().map(broker).collect()
 }
 
 fn held(replicas: &[i32]) -> Held {

@@ -37,17 +37,18 @@ fn wants(number: i32) -> Desired {
     }
 }
 
+/// Who holds a partition, and who of them is being added and removed.
+type Scene = (Vec<i32>, Option<(Vec<i32>, Vec<i32>)>);
+
 /// A partition at rest.
-fn rests(replicas: &[i32]) -> (Vec<i32>, Option<(Vec<i32>, Vec<i32>)>) {
+fn rests(replicas: &[i32]) -> Scene {
     (replicas.to_vec(), None)
 }
 
 /// A partition that is being moved: everybody together, those added, those removed.
-fn moves(all: &[i32], adding: &[i32], removing: &[i32]) -> (Vec<i32>, Option<(Vec<i32>, Vec<i32>)>) {
+fn moves(all: &[i32], adding: &[i32], removing: &[i32]) -> Scene {
     (all.to_vec(), Some((adding.to_vec(), removing.to_vec())))
 }
-
-type Scene = (Vec<i32>, Option<(Vec<i32>, Vec<i32>)>);
 
 fn live(brokers: i32, partitions: &[Scene]) -> Live {
     let seen = |(index, (all, moving)): (usize, &Scene)| {
