@@ -1,10 +1,11 @@
-//! What only the node can do: end a process the hard way. A pod's deletion always asks politely first.
+//! What only the node can do: signals to a process. A pod's deletion always asks politely first.
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use tokio::process::Command;
 
+use crate::live::Live;
 use crate::scene::Scene;
 
 /// The container that is the one node.
@@ -14,15 +15,31 @@ const NODE: &str = "ottla-control-plane";
 pub async fn kill_process(scene: &Scene, selector: &str) -> Result<String> {
     let pods: Api<Pod> = Api::namespaced(scene.live.client.clone(), &scene.namespace);
     let found = pods.list(&ListParams::default().labels(selector)).await?;
-    let running = found.items.into_iter().find_map(|pod| {
-        let container = pod.status?.container_statuses?.into_iter().next()?;
-        container.state?.running?;
-        Some((pod.metadata.name?, container.container_id?))
-    });
-    let (name, container) = running.with_context(|| format!("no running pod with labels {selector}"))?;
-    let container = container.trim_start_matches("containerd://");
+    let running = found.items.into_iter().find(|pod| container(pod).is_some());
+    let pod = running.with_context(|| format!("no running pod with labels {selector}"))?;
+    send(&pod, "SIGKILL").await?;
+    pod.metadata.name.context("a pod has a name")
+}
+
+/// Sends a signal to the process of one running pod.
+pub async fn signal(live: &Live, namespace: &str, pod: &str, signal: &str) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(live.client.clone(), namespace);
+    send(&pods.get(pod).await?, signal).await
+}
+
+/// The id of a pod's running container.
+fn container(pod: &Pod) -> Option<&str> {
+    let container = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
+    container.state.as_ref()?.running.as_ref()?;
+    let id = container.container_id.as_deref()?;
+    Some(id.trim_start_matches("containerd://"))
+}
+
+async fn send(pod: &Pod, signal: &str) -> Result<()> {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let container = container(pod).with_context(|| format!("pod {name} does not run"))?;
     let arguments = [
-        "exec", NODE, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container,
+        "exec", NODE, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", signal, container,
     ];
     let output = Command::new("docker")
         .args(arguments)
@@ -31,9 +48,9 @@ pub async fn kill_process(scene: &Scene, selector: &str) -> Result<String> {
         .await?;
     if !output.status.success() {
         bail!(
-            "cannot kill the process of pod {name}: {}",
+            "cannot send {signal} to the process of pod {name}: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    Ok(name)
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! The operator's own pod: who it is, how often it restarted, what its metrics say.
 
 use anyhow::{Context, Result};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams};
 
@@ -22,40 +24,59 @@ pub struct Life {
     pub restarts: i32,
 }
 
-/// The operator's pod as it is, once it is ready.
-pub async fn pod(live: &Live) -> Result<Life> {
+/// Every operator's pod that is ready.
+pub async fn pods(live: &Live) -> Result<Vec<Life>> {
     let pods: Api<Pod> = Api::namespaced(live.client.clone(), NAMESPACE);
+    let found = pods.list(&ListParams::default().labels(SELECTOR)).await?;
+    let alive = found
+        .items
+        .into_iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let ready = alive.filter_map(|pod| {
+        let container = pod.status?.container_statuses?.into_iter().next()?;
+        let name = pod.metadata.name?;
+        container.ready.then_some(Life {
+            pod: name,
+            restarts: container.restart_count,
+        })
+    });
+    Ok(ready.collect())
+}
+
+/// The pod of the operator that acts, once there is one and it is ready: the Lease names it.
+pub async fn pod(live: &Live) -> Result<Life> {
+    let leases: Api<Lease> = Api::namespaced(live.client.clone(), NAMESPACE);
     crate::wait::until(
-        "the operator's pod to be ready",
+        "an operator to lead and to be ready",
         std::time::Duration::from_secs(60),
         async || {
-            let found = pods.list(&ListParams::default().labels(SELECTOR)).await?;
-            let alive = found
-                .items
-                .into_iter()
-                .filter(|pod| pod.metadata.deletion_timestamp.is_none());
-            let mut ready = alive.filter_map(|pod| {
-                let container = pod.status?.container_statuses?.into_iter().next()?;
-                let name = pod.metadata.name?;
-                container.ready.then_some(Life {
-                    pod: name,
-                    restarts: container.restart_count,
-                })
-            });
-            ready.next_back().context("no ready pod")
+            let spec = leases.get(DEPLOYMENT).await?.spec;
+            let holder = spec.and_then(|spec| spec.holder_identity);
+            let holder = holder.context("nobody holds the Lease")?;
+            let ready = pods(live).await?;
+            let leader = ready.into_iter().find(|life| life.pod == holder);
+            leader.with_context(|| format!("{holder} is not ready"))
         },
     )
     .await
 }
 
-/// Kills the operator without letting it finish anything, and awaits its successor.
+/// How many operators the Deployment asks for.
+pub async fn replicas(live: &Live) -> Result<u8> {
+    let deployments: Api<Deployment> = Api::namespaced(live.client.clone(), NAMESPACE);
+    let spec = deployments.get(DEPLOYMENT).await?.spec;
+    let replicas = spec.replicas.unwrap_or(1);
+    u8::try_from(replicas).context("a number of replicas")
+}
+
+/// Kills the operator that acts without letting it finish anything, and awaits its successor.
 pub async fn kill(live: &Live) -> Result<()> {
     let before = pod(live).await?;
     let pods: Api<Pod> = Api::namespaced(live.client.clone(), NAMESPACE);
     pods.delete(&before.pod, &DeleteParams::default().grace_period(0))
         .await?;
     crate::wait::until(
-        "the operator's next pod",
+        "another operator to lead",
         std::time::Duration::from_secs(90),
         async || {
             let now = pod(live).await?;
@@ -97,13 +118,17 @@ pub async fn scale(live: &Live, replicas: u8) -> Result<()> {
     .await
 }
 
-/// The operator's metrics as Prometheus text, by way of the API server.
+/// The metrics of the operator that acts, as Prometheus text, by way of the API server.
 pub async fn metrics(live: &Live) -> Result<String> {
-    let name = pod(live).await?.pod;
+    metrics_of(live, &pod(live).await?.pod).await
+}
+
+/// The metrics of one operator's pod, as Prometheus text.
+pub async fn metrics_of(live: &Live, pod: &str) -> Result<String> {
     live.kubectl(&[
         "get",
         "--raw",
-        &format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}:8080/proxy/metrics"),
+        &format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"),
     ])
     .await
 }

@@ -158,9 +158,10 @@ async fn story(scene: &Scene, system: &str) -> Result<()> {
 async fn install_upgrade_and_uninstall_wedge_nothing() -> Result<()> {
     scene("install", async |scene| {
         let system = namespace(&scene.live, "system").await?;
+        let replicas = operator::replicas(&scene.live).await?;
         operator::scale(&scene.live, 0).await?;
         let told = story(scene, &system).await;
-        operator::scale(&scene.live, 1).await?;
+        operator::scale(&scene.live, replicas).await?;
         told
     })
     .await

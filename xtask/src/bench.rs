@@ -58,12 +58,13 @@ fn topics(args: &Topics) -> Result<()> {
             .run()
     })?;
     let installed = kubectl::get(&["-n", SYSTEM, "deployment", RELEASE])?.is_some();
+    let replicas = if installed { dev::replicas()? } else { 0 };
     if installed {
         dev::scale(0)?;
     }
     let outcome = measure(args, &operator, &bench);
     if installed {
-        dev::scale(1)?;
+        dev::scale(replicas)?;
     }
     outcome
 }

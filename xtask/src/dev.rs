@@ -32,8 +32,7 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let deployment = kubectl::get(&["-n", SYSTEM, "deployment", RELEASE])?;
-    deployment.context("the operator is not installed: run `cargo xtask demo` once")?;
+    let replicas = replicas()?;
     let images = images::ensure()?;
     let binary = ui::step("build the operator", |_| build())?;
     let work = tempfile::tempdir()?;
@@ -45,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .env("KUBECONFIG", &kubeconfig)
         .env("OTTLA_WORKLOAD_IMAGE", images.workload.reference())
         .run();
-    scale(1)?;
+    scale(replicas)?;
     outcome
 }
 
@@ -145,8 +144,16 @@ fn write_kubeconfig(folder: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// How many operators the Deployment asks for; one, where an interrupted session left none.
+pub(crate) fn replicas() -> Result<u64> {
+    let deployment = kubectl::get(&["-n", SYSTEM, "deployment", RELEASE])?;
+    let deployment = deployment.context("the operator is not installed: run `cargo xtask demo` once")?;
+    let replicas = deployment.pointer("/spec/replicas").and_then(Value::as_u64);
+    Ok(replicas.filter(|replicas| *replicas > 0).unwrap_or(1))
+}
+
 /// Scales the Deployment, and waits until its pods follow.
-pub(crate) fn scale(replicas: u8) -> Result<()> {
+pub(crate) fn scale(replicas: u64) -> Result<()> {
     ui::step(&format!("scale deployment/{RELEASE} to {replicas}"), |step| {
         let count = format!("--replicas={replicas}");
         kubectl()
@@ -158,7 +165,7 @@ pub(crate) fn scale(replicas: u8) -> Result<()> {
                 .pointer("/status/replicas")
                 .and_then(Value::as_u64)
                 .unwrap_or(0);
-            Ok(if pods == u64::from(replicas) {
+            Ok(if pods == replicas {
                 ui::Look::Ready(())
             } else {
                 ui::Look::NotYet(format!("{pods} pods"))

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-use tracing::info;
+use tracing::{info, warn};
+
+use crate::runtime::lease::LeaseName;
 
 /// Prefix of every finalizer of ours.
 const OURS: &str = "ottla.dev/";
@@ -40,6 +43,10 @@ pub(super) struct Options {
     #[arg(long)]
     scale_down: Option<String>,
 
+    /// Delete this Lease, namespace/name, once the operators have stopped: nobody holds it any more.
+    #[arg(long)]
+    lease: Option<LeaseName>,
+
     /// Longest wait for the pods to go, in seconds.
     #[arg(long, default_value_t = 120)]
     timeout_seconds: u64,
@@ -49,6 +56,9 @@ pub(super) async fn run(client: Client, options: Options) -> anyhow::Result<()> 
     if let Some(deployment) = &options.scale_down {
         let patience = Duration::from_secs(options.timeout_seconds);
         scale_down(&client, deployment, patience).await?;
+    }
+    if let Some(lease) = &options.lease {
+        forget(&client, lease).await;
     }
     let mut namespaces: Vec<&str> = options
         .watch_namespaces
@@ -131,6 +141,16 @@ async fn strip(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
         }
     }
     bail!("the object changes all the time")
+}
+
+/// Deletes the Lease. One that is left does no harm.
+async fn forget(client: &Client, lease: &LeaseName) {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), &lease.namespace);
+    match leases.delete(&lease.name, &DeleteParams::default()).await {
+        Ok(_) => info!(%lease, "Deleted Lease"),
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => warn!(%lease, %error, "Could not delete the Lease"),
+    }
 }
 
 async fn scale_down(client: &Client, deployment: &str, patience: Duration) -> anyhow::Result<()> {
