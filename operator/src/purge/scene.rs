@@ -9,20 +9,19 @@ use ottla_crds::{KafkaTopic, KafkaTopicPurge, KafkaTopicPurgeStatus};
 use ottla_kafka::admin::Admin;
 use ottla_kafka::error::KafkaError;
 use ottla_kafka::types::{ClusterId, TopicId, TopicName};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Purges;
 use super::desired::Desired;
 use super::reason::Reason;
 use super::status::{self, Outcome, Place};
 use crate::cluster::cluster_key;
-use crate::connections::Standing;
+use crate::connections::{Slot, Standing};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Action, Context, Error, Key, Reconciler};
 
-/// How soon to ask again for a turn, or for a place at a crowded cluster.
+/// How soon to ask again for a turn.
 pub(super) const CROWDED: Duration = Duration::from_millis(50);
 
 /// How a pass ends.
@@ -38,7 +37,7 @@ pub(super) struct Kafka {
     pub(super) admin: Arc<dyn Admin>,
     pub(super) id: ClusterId,
     /// A place among those who wait for it.
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 /// What a pass works with.
@@ -84,7 +83,7 @@ impl<'a> Scene<'a> {
             Ok(found) => found,
             Err(outcome) => return Err(End::Outcome(object, outcome)),
         };
-        match kafka(ctx, &key) {
+        match kafka(ctx, &key, &Key::of(&*object)) {
             Ok(Some(kafka)) => Ok(Self {
                 ctx,
                 object,
@@ -94,7 +93,7 @@ impl<'a> Scene<'a> {
                 cluster_ref,
                 kafka,
             }),
-            Ok(None) => Err(End::Wait(Action::After(CROWDED))),
+            Ok(None) => Err(End::Wait(Action::AwaitChange)),
             Err(outcome) => Err(End::Outcome(object, outcome)),
         }
     }
@@ -187,8 +186,8 @@ fn place(
     }
 }
 
-/// The Kafka to work on; none while it is crowded.
-fn kafka(ctx: &Context, cluster: &Key) -> Result<Option<Kafka>, Box<Outcome>> {
+/// The Kafka to work on; none while it is crowded, and then the purge is called when there is room.
+fn kafka(ctx: &Context, cluster: &Key, purge: &Key) -> Result<Option<Kafka>, Box<Outcome>> {
     let Some(object) = ctx.stores.clusters.object(cluster) else {
         let message =
             format!("KafkaCluster {cluster} does not exist, or may not be used from this namespace");
@@ -198,7 +197,8 @@ fn kafka(ctx: &Context, cluster: &Key) -> Result<Option<Kafka>, Box<Outcome>> {
     if let Some(connection) = &connection
         && let Some((admin, id)) = connection.usable()
     {
-        return Ok(connection.slot().map(|slot| Kafka {
+        let slot = connection.slot(purge, &ctx.queues.purges);
+        return Ok(slot.map(|slot| Kafka {
             admin,
             id,
             _slot: slot,
