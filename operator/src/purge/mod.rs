@@ -134,8 +134,12 @@ struct Turn<'a> {
 impl Turns {
     fn take(&self, object: &KafkaTopicPurge) -> Option<Turn<'_>> {
         let key = scene::topic_key(object);
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.insert(key.clone()).then_some(Turn { turns: self, key })
+        let fresh = {
+            let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.insert(key.clone())
+        };
+        // Made only when it is had: a turn that is dropped gives the key back.
+        fresh.then(|| Turn { turns: self, key })
     }
 }
 
@@ -143,5 +147,36 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut taken = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken.remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn purge(topic: &str) -> KafkaTopicPurge {
+        serde_json::from_value(json!({
+            "apiVersion": "ottla.dev/v1alpha1", "kind": "KafkaTopicPurge",
+            "metadata": {"name": "p", "namespace": "n"},
+            "spec": {"topicRef": {"name": topic}, "cut": {"type": "All"}}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_topic_has_one_turn_at_a_time() {
+        let turns = Turns::default();
+        let first = turns.take(&purge("orders"));
+        assert!(first.is_some());
+        assert!(turns.take(&purge("orders")).is_none());
+        assert!(
+            turns.take(&purge("orders")).is_none(),
+            "a refusal gives nothing back"
+        );
+        assert!(turns.take(&purge("other")).is_some());
+        drop(first);
+        assert!(turns.take(&purge("orders")).is_some());
     }
 }
