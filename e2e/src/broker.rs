@@ -153,8 +153,26 @@ impl Broker {
 
     /// The end offset of each partition of a topic.
     pub async fn end_offsets(&self, topic: &str) -> Result<BTreeMap<u32, i64>> {
+        self.offsets(topic, "latest").await
+    }
+
+    /// The first offset of each partition of a topic.
+    pub async fn start_offsets(&self, topic: &str) -> Result<BTreeMap<u32, i64>> {
+        self.offsets(topic, "earliest").await
+    }
+
+    /// Commits the start of a topic for a consumer group, as one that has read nothing yet would.
+    pub async fn rewind(&self, group: &str, topic: &str) -> Result<()> {
         let command = format!(
-            "kafka-get-offsets.sh --bootstrap-server $b --command-config $f --topic '{}' --time latest",
+            "kafka-consumer-groups.sh --bootstrap-server $b --command-config $f --group {group} --topic {topic} \
+             --reset-offsets --to-earliest --execute"
+        );
+        self.tool(&command).await.map(drop)
+    }
+
+    async fn offsets(&self, topic: &str, time: &str) -> Result<BTreeMap<u32, i64>> {
+        let command = format!(
+            "kafka-get-offsets.sh --bootstrap-server $b --command-config $f --topic '{}' --time {time}",
             exact(topic)
         );
         parse_offsets(&self.tool(&command).await?)

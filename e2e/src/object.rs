@@ -13,6 +13,8 @@ pub enum Kind {
     Cluster,
     /// `KafkaTopic`.
     Topic,
+    /// `KafkaTopicPurge`.
+    Purge,
     /// `KafkaProducer`.
     Producer,
     /// `KafkaConsumer`.
@@ -21,7 +23,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Cluster, Self::Topic, Self::Producer, Self::Consumer];
+    pub const ALL: [Self; 5] = [
+        Self::Cluster,
+        Self::Topic,
+        Self::Purge,
+        Self::Producer,
+        Self::Consumer,
+    ];
 
     /// The kind's name in YAML.
     #[must_use]
@@ -29,6 +37,7 @@ impl Kind {
         match self {
             Self::Cluster => "KafkaCluster",
             Self::Topic => "KafkaTopic",
+            Self::Purge => "KafkaTopicPurge",
             Self::Producer => "KafkaProducer",
             Self::Consumer => "KafkaConsumer",
         }
@@ -40,6 +49,7 @@ impl Kind {
         match self {
             Self::Cluster => "kafkaclusters",
             Self::Topic => "kafkatopics",
+            Self::Purge => "kafkatopicpurges",
             Self::Producer => "kafkaproducers",
             Self::Consumer => "kafkaconsumers",
         }

@@ -203,7 +203,7 @@ impl Scene {
         if namespaces.get_opt(&self.namespace).await?.is_none() {
             return Ok(());
         }
-        for kind in [Kind::Consumer, Kind::Producer, Kind::Topic] {
+        for kind in [Kind::Purge, Kind::Consumer, Kind::Producer, Kind::Topic] {
             self.api(kind)
                 .delete_collection(&DeleteParams::default(), &ListParams::default())
                 .await?;

@@ -23,7 +23,8 @@ async fn every_object_of_the_quickstart_is_ready() -> Result<()> {
     let Some(live) = Live::connect("every_object_of_the_quickstart_is_ready").await? else {
         return Ok(());
     };
-    for kind in Kind::ALL {
+    // Nobody begins by clearing data.
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Purge) {
         let found = objects(&live, kind).await?;
         ensure!(!found.is_empty(), "the quickstart has no {kind:?}");
         for object in found {
