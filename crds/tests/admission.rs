@@ -92,6 +92,7 @@ fn object(kind: &str, name: &str, change: &Value) -> Value {
             "sasl": {"mechanism": "Plain", "username": "u", "passwordFrom": {"name": "s", "key": "k"}},
         }),
         "KafkaTopic" => json!({"clusterRef": {"name": "absent"}}),
+        "KafkaTopicPurge" => json!({"topicRef": {"name": "absent"}, "cut": {"type": "All"}}),
         "KafkaProducer" => json!({"topicRef": {"name": "absent"}, "stopAfter": {"records": 10}}),
         "KafkaConsumer" => {
             json!({"topicRef": {"name": "absent"}, "groupId": "g", "stopAfter": {"complete": true}})
@@ -284,7 +285,7 @@ async fn what_is_immutable_stays() {
         .name
         .unwrap();
     let mut wrong = Vec::new();
-    for kind in ["KafkaTopic", "KafkaProducer", "KafkaConsumer"] {
+    for kind in ["KafkaTopic", "KafkaTopicPurge", "KafkaProducer", "KafkaConsumer"] {
         let path = format!("{namespace}/{}s", kind.to_lowercase());
         send(
             &client,

@@ -366,3 +366,61 @@ async fn a_topic_created_again_has_another_id_the_same_shape_and_running_workloa
     })
     .await
 }
+
+/// A file of the lesson.
+fn lesson(name: &str) -> String {
+    format!(
+        "{}/../examples/lessons/e-clearing-data/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    )
+}
+
+#[tokio::test]
+async fn the_lesson_is_as_its_pages_say() -> Result<()> {
+    scene("lesson-clearing", async |scene| {
+        scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
+        scene.kubectl(&["apply", "-f", &lesson("topic.yaml")]).await?;
+        scene
+            .await_says(Kind::Topic, "clearing", ("Ready", "True", ""), 45)
+            .await?;
+        let keys = (0..100).map(|i| format!("k-{i}")).collect::<Vec<_>>();
+        let topic = "lesson-clearing";
+        scene
+            .broker
+            .send_keys(topic, keys.iter().map(String::as_str))
+            .await?;
+        scene
+            .kubectl(&["apply", "-f", &lesson("delete-records/purge.yaml")])
+            .await?;
+        scene
+            .await_says(Kind::Purge, "clearing-now", ("Complete", "True", "Complete"), 45)
+            .await?;
+        let (starts, ends) = (
+            scene.broker.start_offsets(topic).await?,
+            scene.broker.end_offsets(topic).await?,
+        );
+        ensure!(
+            starts == ends && ends.values().sum::<i64>() == 100,
+            "{starts:?} {ends:?}"
+        );
+        // It takes the broker's interval, which a test does not wait for.
+        scene
+            .kubectl(&[
+                "apply",
+                "--dry-run=server",
+                "-f",
+                &lesson("retention-flip/purge.yaml"),
+            ])
+            .await?;
+        scene
+            .kubectl(&["apply", "-f", &lesson("recreate/purge.yaml")])
+            .await?;
+        scene
+            .await_says(Kind::Purge, "clearing-anew", ("Complete", "True", "Complete"), 60)
+            .await?;
+        let ends = scene.broker.end_offsets(topic).await?;
+        ensure!(ends.len() == 3 && ends.values().all(|end| *end == 0), "{ends:?}");
+        scene.broker.delete(topic).await
+    })
+    .await
+}
