@@ -35,7 +35,7 @@ pub struct Described {
     pub config: BTreeMap<String, String>,
 }
 
-/// The shared broker, asked through its own tools.
+/// A broker, asked through its own tools.
 #[derive(Clone)]
 pub struct Broker {
     live: Live,
@@ -48,15 +48,22 @@ impl Broker {
     /// The broker that demo and tests share.
     #[must_use]
     pub fn shared(live: &Live, user: &str, password: &str) -> Self {
+        Self::of(live, POD[0], user, password)
+    }
+
+    /// The Kafka in a namespace, asked in the pod of its first broker.
+    #[must_use]
+    pub fn of(live: &Live, namespace: &str, user: &str, password: &str) -> Self {
         let properties = format!(
             "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\nsasl.jaas.config=\
              org.apache.kafka.common.security.scram.ScramLoginModule required username=\"{user}\" \
              password=\"{password}\";\n"
         );
-        let bootstrap = "kafka.kafka.svc.cluster.local:9092".to_owned();
+        let bootstrap = format!("kafka.{namespace}.svc.cluster.local:9092");
+        let [_, pod, container] = POD;
         Self {
             live: live.clone(),
-            place: POD.map(str::to_owned),
+            place: [namespace, pod, container].map(str::to_owned),
             bootstrap,
             properties,
         }
@@ -109,6 +116,15 @@ impl Broker {
     /// Describes one topic, if it exists.
     pub async fn topic(&self, name: &str) -> Result<Option<Described>> {
         Ok(self.describe(&exact(name)).await?.remove(name))
+    }
+
+    /// The brokers that hold each partition of a topic.
+    pub async fn replicas(&self, topic: &str) -> Result<BTreeMap<u32, Vec<i32>>> {
+        let command = format!(
+            "kafka-topics.sh --bootstrap-server $b --command-config $f --describe --topic '{}'",
+            exact(topic)
+        );
+        parse_replicas(&self.tool(&command).await?)
     }
 
     /// Creates a topic as somebody else would.
@@ -211,6 +227,23 @@ fn parse_describe(text: &str) -> Result<BTreeMap<String, Described>> {
     Ok(topics)
 }
 
+/// Parses the lines of partitions that `kafka-topics.sh --describe` prints.
+fn parse_replicas(text: &str) -> Result<BTreeMap<u32, Vec<i32>>> {
+    let lines = text.lines().filter(|line| line.starts_with("\tTopic: "));
+    lines
+        .map(|line| {
+            let field = |name: &str| {
+                let found = line.split('\t').find_map(|part| part.trim().strip_prefix(name));
+                found
+                    .map(str::trim)
+                    .with_context(|| format!("no {name} in {line:?}"))
+            };
+            let ids: Result<Vec<i32>, _> = field("Replicas:")?.split(',').map(str::parse).collect();
+            Ok((field("Partition:")?.parse()?, ids?))
+        })
+        .collect()
+}
+
 /// Splits `a=1,b=x,y,c=2`: a part without `=` belongs to the value before it.
 fn split_config(pairs: &str) -> BTreeMap<String, String> {
     let mut config: BTreeMap<String, String> = BTreeMap::new();
@@ -259,7 +292,7 @@ fn parse_keys(text: &str) -> Result<BTreeSet<(String, u32)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_describe, parse_keys, parse_offsets};
+    use super::{parse_describe, parse_keys, parse_offsets, parse_replicas};
 
     #[test]
     fn reads_what_the_tools_print() {
@@ -278,6 +311,8 @@ mod tests {
                 .unwrap()
                 .contains(&("key-1".to_owned(), 2))
         );
+        let text = "Topic: a\tTopicId: x\tPartitionCount: 1\n\tTopic: a\tPartition: 0\tLeader: 2\tReplicas: 2,0\tIsr: 2,0\tElr: \n";
+        assert_eq!(parse_replicas(text).unwrap()[&0], [2, 0]);
         assert_eq!(
             parse_offsets("a.b:0:7\na.b:1:9\n")
                 .unwrap()
