@@ -70,8 +70,8 @@ impl Connection {
     /// A place among those who wait for this cluster; none when it is crowded, and then the object is added to the
     /// queue as soon as a place is free.
     #[must_use]
-    pub fn slot(&self, key: &Key, queue: &Queue) -> Option<Slot> {
-        self.slots.take(key, queue)
+    pub fn slot(&self, kind: &'static str, key: &Key, queue: &Queue) -> Option<Slot> {
+        self.slots.take(kind, key, queue)
     }
 
     /// Whether the cluster may be used.

@@ -197,7 +197,7 @@ fn kafka(ctx: &Context, cluster: &Key, purge: &Key) -> Result<Option<Kafka>, Box
     if let Some(connection) = &connection
         && let Some((admin, id)) = connection.usable()
     {
-        let slot = connection.slot(purge, &ctx.queues.purges);
+        let slot = connection.slot(Purges::KIND, purge, &ctx.queues.purges);
         return Ok(slot.map(|slot| Kafka {
             admin,
             id,

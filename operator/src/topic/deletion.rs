@@ -116,7 +116,7 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     // A Secret that goes first must not hold its namespace: a connection that worked is used to its end.
     let connection = ctx.connections.get(&named);
     let usable = connection.and_then(|connection| {
-        let slot = connection.slot(&Key::of(object), &ctx.queues.topics);
+        let slot = connection.slot(super::KIND, &Key::of(object), &ctx.queues.topics);
         Some((connection.once_usable()?, slot))
     });
     let Some(((admin, id), slot)) = usable else {

@@ -66,7 +66,7 @@ pub(super) fn kafka(ctx: &Context, object: &KafkaTopic) -> Result<Kafka, End> {
     if let Some(connection) = &connection
         && let Some((admin, id)) = connection.usable()
     {
-        let slot = connection.slot(&Key::of(object), &ctx.queues.topics);
+        let slot = connection.slot(super::KIND, &Key::of(object), &ctx.queues.topics);
         let slot = slot.ok_or(End::Wait(Action::After(CROWDED)))?;
         return Ok(Kafka {
             admin,
