@@ -1,11 +1,15 @@
 //! KafkaCluster: how to reach one Kafka, and what the brokers' advertised addresses turned out to be.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{SaslMechanism, SecretKeyRef};
+use crate::namespaces::AllowedNamespaces;
+use crate::scalar::Scalar;
 use crate::schema::{HOST_PORT, conditions};
 
 /// How to reach one Kafka, and who may use it.
@@ -76,6 +80,56 @@ pub struct KafkaClusterSpec {
     /// Which namespaces may refer to this cluster. Default: its own only.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
+    /// How the topics of other namespaces must be called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic_name_policy: Option<TopicNamePolicy>,
+    /// What a KafkaTopic gets that does not say it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic_defaults: Option<TopicDefaults>,
+    /// How many topics of this cluster may await their deletion at once, default 10. While more do, none is deleted:
+    /// the condition DestructionHold says so, and how to release them.
+    #[serde(default = "destruction_limit")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub destruction_limit: i32,
+}
+
+fn destruction_limit() -> i32 {
+    10
+}
+
+/// How the topics of other namespaces must be called. The KafkaCluster's own namespace is free in this.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicNamePolicy {
+    /// What a topic's name must begin with to be created from another namespace. `{namespace}` stands for the object's
+    /// namespace, and must be followed by `.` or `_`, which no namespace's name contains. With `{namespace}` in it, the
+    /// topics under the prefix belong to that namespace: it may also take over existing ones, and delete them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(pattern = r"^([A-Za-z0-9._-]|\{namespace\}[._])+$")
+    )]
+    pub prefix: Option<String>,
+}
+
+/// What a KafkaTopic gets that does not say it itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicDefaults {
+    /// Number of partitions. Used when a topic is created, and never after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub partitions: Option<i32>,
+    /// Number of replicas of each partition. Used when a topic is created, and never after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 32767))]
+    pub replication_factor: Option<i32>,
+    /// Topic configs by Kafka's own keys, enforced on every topic whose object names the key neither in its spec nor in
+    /// unmanagedConfig. A change reaches the topics that exist a few at a time; status.defaultsPending counts them
+    /// first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub config: BTreeMap<String, Scalar>,
 }
 
 /// Authentication by SASL.
@@ -96,24 +150,6 @@ pub struct Sasl {
     pub password_from: SecretKeyRef,
 }
 
-/// Which namespaces may refer to a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AllowedNamespaces {
-    /// Same: the cluster's own namespace only. All: every namespace.
-    #[serde(default)]
-    pub from: NamespacesFrom,
-}
-
-/// A set of namespaces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum NamespacesFrom {
-    /// The cluster's own namespace.
-    #[default]
-    Same,
-    /// Every namespace.
-    All,
-}
-
 /// What was found there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -125,6 +161,9 @@ pub struct KafkaClusterStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cluster_id: Option<String>,
+    /// How many topics still differ from topicDefaults.config. They are changed a few at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub defaults_pending: Option<i32>,
     /// Every broker and how its advertised address answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -132,8 +171,9 @@ pub struct KafkaClusterStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
     )]
     pub brokers: Vec<BrokerStatus>,
-    /// Ready, Reconciling, Stalled; Reachable (a bootstrap address answers as Kafka), Authenticated, and
-    /// ListenersReachable (each broker's advertised address works).
+    /// Ready, Reconciling, Stalled; Reachable (a bootstrap address answers as Kafka), Authenticated,
+    /// ListenersReachable (each broker's advertised address works); and DestructionHold while too many topics await
+    /// their deletion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,

@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod common;
 pub mod consumer;
 pub mod crd;
+pub mod namespaces;
 pub mod parse;
 pub mod pod;
 pub mod producer;
@@ -47,5 +48,7 @@ pub const PURGE_FINALIZER: &str = "ottla.dev/purge";
 pub const PURGES: &str = "ottla.dev/purges";
 /// Annotation that accepts a topic replaced by another: its value is the new topic id.
 pub const ACCEPT_TOPIC_ID: &str = "ottla.dev/accept-topic-id";
+/// Annotation on a [`KafkaCluster`] that lets a hold of deletions go until the time it names.
+pub const RELEASE_DESTRUCTION: &str = "ottla.dev/release-destruction-until";
 /// Reason of Ready in the status that the definitions give an object no controller has looked at.
 pub const UNSEEN: &str = "Unknown";

@@ -73,13 +73,13 @@ pub struct KafkaTopicSpec {
     #[x_kube(validation = ("self != '.' && self != '..' && !self.startsWith('__')", "'.', '..' and names that begin with '__' are refused"))]
     pub topic_name: Option<String>,
     /// Number of partitions. It may grow, never shrink: a decrease is refused, and the rest of the spec still
-    /// applies. Absent: the broker's default at creation, then left alone.
+    /// applies. Absent: the KafkaCluster's default at creation, else the broker's; then left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub partitions: Option<i32>,
     /// Number of replicas of each partition. A change moves replicas, with progress in status.reassignment; changing
     /// it back while they move takes the move back. A number above the live brokers or below min.insync.replicas is
-    /// refused. Absent: the broker's default at creation, then left alone.
+    /// refused. Absent: the KafkaCluster's default at creation, else the broker's; then left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32767))]
     pub replication_factor: Option<i32>,
@@ -96,7 +96,7 @@ pub struct KafkaTopicSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub config: BTreeMap<String, Scalar>,
-    /// Keys to keep hands off, whatever else names them.
+    /// Keys to keep hands off, even if the KafkaCluster's topicDefaults name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 128), regex(pattern = CONFIG_KEY)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -114,7 +114,8 @@ pub struct KafkaTopicSpec {
     /// is carried out either way.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
-    /// Stops acting on Kafka. An object deleted while suspended leaves the topic as it is.
+    /// Stops acting on Kafka; the status says what would be done. An object deleted while suspended leaves the topic
+    /// as it is.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -207,8 +208,13 @@ pub struct KafkaTopicStatus {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 128))]
     pub managed_config: BTreeMap<String, String>,
-    /// What differs from the spec and stays so: what driftPolicy Report leaves alone, what was refused, or what an
-    /// adoption would change.
+    /// The configs set on the topic that are not this object's, as they were when the topic was first met or its plan
+    /// last shown (suspend). Long values are cut, and many left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub unmanaged_config: BTreeMap<String, String>,
+    /// What differs from the spec and stays so: what driftPolicy Report leaves alone, what was refused, what an
+    /// adoption would change, or what is pending while suspended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 128),

@@ -17,7 +17,7 @@ use ottla_kafka::permit::Permit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::cluster::{self, Clusters};
 use crate::connections::Connections;
@@ -33,7 +33,7 @@ use crate::runtime::lease::{Candidate, Held};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::server::{Served, serve};
 use crate::runtime::watch::{Scope, Watched, watch};
-use crate::runtime::{Context, Stop, Store};
+use crate::runtime::{Context, Stop, Store, namespaces};
 use crate::topic::{self, Topics};
 
 /// Selects the Kubernetes children that are ours.
@@ -44,6 +44,9 @@ const GRACE: Duration = Duration::from_secs(25);
 const HAND_OVER: Duration = Duration::from_secs(1);
 /// How long dropped passes may take to be gone.
 const DROP: Duration = Duration::from_secs(2);
+
+/// How long the start waits for the list of namespaces.
+const NAMESPACES: Duration = Duration::from_secs(10);
 
 /// Runs the operator until `stop` is cancelled. `client` must not try again by itself ([`crate::runtime::guard`]).
 pub async fn run(client: Client, config: Config, stop: CancellationToken) -> anyhow::Result<()> {
@@ -240,6 +243,15 @@ fn triggers(ctx: &Arc<Context>, minds: &Minds) {
 /// Starts the watches.
 fn watches(ctx: &Arc<Context>, tasks: &mut JoinSet<()>) {
     let stores = &ctx.stores;
+    // Only who may act everywhere may read namespaces.
+    if ctx.config.namespaces().is_empty() {
+        stores.namespaces.expect_watch();
+        tasks.spawn(namespaces::watch(
+            ctx.client.clone(),
+            stores.namespaces.clone(),
+            ctx.metrics.clone(),
+        ));
+    }
     watch_all(ctx, tasks, &stores.clusters, None);
     watch_all(ctx, tasks, &stores.topics, None);
     watch_all(ctx, tasks, &stores.purges, None);
@@ -286,6 +298,10 @@ async fn synced(ctx: &Context) {
     stores.jobs.synced().await;
     stores.deployments.synced().await;
     stores.pods.synced().await;
+    // Few clusters select namespaces, and a missing right to list them must not hold up the others.
+    if timeout(NAMESPACES, stores.namespaces.synced()).await.is_err() {
+        warn!("Namespaces are not listed yet: KafkaClusters that select them by label serve their own only");
+    }
 }
 
 /// Drives every kind. One that ends before it is told to is a defect.

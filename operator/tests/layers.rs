@@ -16,6 +16,8 @@ const PURE: [&str; 4] = ["desired.rs", "plan.rs", "status.rs", "reason.rs"];
 const ALSO_PURE: &[&str] = &[
     "topic/ledger.rs",
     "purge/notes.rs",
+    "cluster/tenancy.rs",
+    "topic/defaults.rs",
     "topic/plan/keys.rs",
     "topic/plan/replication.rs",
     "topic/placement.rs",

@@ -5,6 +5,9 @@ use ottla_crds::{KafkaClusterSpec, cluster::Sasl};
 use ottla_kafka::config::{HostPort, SaslMechanism as Mechanism};
 use ottla_kafka::types::ClusterId;
 
+use super::tenancy;
+use crate::topic::defaults;
+
 /// The most bootstrap addresses.
 const MAX_ADDRESSES: usize = 32;
 
@@ -52,6 +55,8 @@ pub fn parse(spec: &KafkaClusterSpec) -> Result<Desired, String> {
         .map(|text| address(text))
         .collect::<Result<_, _>>()?;
     let login = spec.sasl.as_ref().map(login).transpose()?;
+    tenancy::check(spec)?;
+    defaults::parse(spec.topic_defaults.as_ref())?;
     let expected = spec.expected_cluster_id.as_deref().map(ClusterId::from);
     Ok(Desired {
         bootstrap,
@@ -107,17 +112,20 @@ fn reference(field: &str, from: &SecretKeyRef) -> Result<SecretKeyRef, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rstest::rstest;
 
     use super::*;
 
-    fn spec(address: &str) -> KafkaClusterSpec {
+    pub(crate) fn spec(address: &str) -> KafkaClusterSpec {
         KafkaClusterSpec {
             bootstrap_servers: vec![address.to_owned()],
             sasl: None,
             expected_cluster_id: None,
-            allowed_namespaces: ottla_crds::cluster::AllowedNamespaces::default(),
+            allowed_namespaces: ottla_crds::namespaces::AllowedNamespaces::default(),
+            topic_name_policy: None,
+            topic_defaults: None,
+            destruction_limit: 10,
         }
     }
 

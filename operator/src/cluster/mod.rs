@@ -4,9 +4,11 @@
 //! that recovery needs no restart; else every half minute, without a write.
 
 pub mod desired;
+pub mod destruction;
 pub mod observe;
 pub mod reason;
 pub mod status;
+pub mod tenancy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +16,28 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use ottla_crds::KafkaCluster;
+use kube::ResourceExt;
+use ottla_crds::namespaces::NamespacesFrom;
+use ottla_crds::{KafkaCluster, KafkaClusterStatus, RELEASE_DESTRUCTION};
 use ottla_kafka::types::ClusterId;
 use tracing::info;
 
 use self::reason::Reason;
-use self::status::Verdict;
+use self::status::{Aside, Verdict};
+use self::tenancy::{Access, Labels};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::backoff::Pace;
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::events::Note;
 use crate::runtime::store::Entry;
-use crate::runtime::{Action, Context, Error, Key, Reconciler};
+use crate::runtime::{Action, Context, Error, Key, Queue, Reconciler, Stores, namespaces};
+use crate::topic::touched;
 
 /// How often a cluster is looked at while all is well.
 const STEADY: Duration = Duration::from_secs(30);
+/// How often it is looked at while its topics are brought to new defaults, or their deletion is held.
+const MOVING: Duration = Duration::from_secs(10);
 
 /// Reconciles KafkaClusters.
 #[derive(Debug)]
@@ -56,6 +64,10 @@ impl Reconciler for Clusters {
 async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, Error> {
     let previous = object.status.clone().unwrap_or_default();
     let (connection, verdict) = match desired::parse(&object.spec) {
+        _ if selects_blindly(ctx, &object) => (
+            ctx.connections.get(&Key::of(&*object)),
+            status::selector_refused(),
+        ),
         Err(problem) => (ctx.connections.get(&Key::of(&*object)), status::invalid(problem)),
         Ok(desired) => {
             let (connection, observed) = observe::observe(ctx, &object, &desired).await?;
@@ -66,8 +78,13 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
             )
         }
     };
+    let standing = destruction::standing(ctx, &object);
+    let aside = Aside {
+        hold: standing.fact(),
+        defaults_pending: touched::count(ctx, &object),
+    };
     // The status goes first: whoever is woken by the connection's new standing reads it.
-    if let Some(status) = status::next(&previous, &verdict, generation(&*object), ctx.now()) {
+    if let Some(status) = status::next(&previous, &verdict, &aside, generation(&*object), ctx.now()) {
         apply::status(
             ctx,
             &ctx.stores.clusters,
@@ -78,8 +95,9 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
         )
         .await?;
         let before = find(&previous.conditions, READY).map(|ready| ready.reason.as_str());
-        ctx.publish(Clusters::KIND, &*object, &notes(before, &verdict))
-            .await;
+        let mut notes = notes(before, &verdict);
+        notes.extend(aside_notes(&previous, &aside));
+        ctx.publish(Clusters::KIND, &*object, &notes).await;
     }
     let moved = connection.is_some_and(|c| c.set_standing(verdict.standing.clone(), verdict.foreign));
     if moved {
@@ -92,13 +110,19 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
         );
         wake_dependents(ctx, &key);
     }
-    Ok(pace(&verdict))
+    Ok(pace(&verdict, &aside))
 }
 
-fn pace(verdict: &Verdict) -> Action {
+/// Whether a cluster selects namespaces by labels that this operator may not read.
+fn selects_blindly(ctx: &Context, object: &KafkaCluster) -> bool {
+    object.spec.allowed_namespaces.from == NamespacesFrom::Selector && !ctx.config.namespaces().is_empty()
+}
+
+fn pace(verdict: &Verdict, aside: &Aside) -> Action {
     match verdict.reason {
+        _ if verdict.is_flawless() && aside.is_moving() => Action::After(MOVING),
         _ if verdict.is_flawless() => Action::After(STEADY),
-        Reason::InvalidSpec => Action::AwaitChange,
+        Reason::InvalidSpec | Reason::SelectorNotSupported => Action::AwaitChange,
         _ => Action::Retry(Pace::PROBE),
     }
 }
@@ -116,6 +140,39 @@ fn notes(before: Option<&str>, verdict: &Verdict) -> Vec<Note> {
     } else {
         vec![]
     }
+}
+
+/// Events for a hold of deletions, and for defaults that begin to reach topics.
+fn aside_notes(previous: &KafkaClusterStatus, aside: &Aside) -> Vec<Note> {
+    let mut notes = vec![];
+    if let Some(hold) = &aside.hold
+        && find(&previous.conditions, destruction::DESTRUCTION_HOLD).is_none()
+    {
+        notes.push(Note::warning(hold.reason, "Delete", hold.message.clone()));
+    }
+    if let Some(pending) = aside.defaults_pending.filter(|pending| *pending > 0)
+        && previous.defaults_pending.is_none_or(|before| before == 0)
+    {
+        let text = format!("topicDefaults.config will change {pending} topics, a few at a time");
+        notes.push(Note::normal("DefaultsChanged", "Alter", text));
+    }
+    notes
+}
+
+/// Whether objects of a namespace may refer to a KafkaCluster.
+#[must_use]
+pub fn access(stores: &Stores, cluster: &KafkaCluster, from: &str) -> Access {
+    let home = cluster.metadata.namespace.as_deref().unwrap_or_default();
+    if home == from {
+        return Access::Allowed;
+    }
+    let known = namespaces::labels(&stores.namespaces, from);
+    let labels = match &known {
+        None => Labels::Unknown,
+        Some(None) => Labels::Absent,
+        Some(Some(labels)) => Labels::Known(labels),
+    };
+    tenancy::access(&cluster.spec, home, from, labels)
 }
 
 /// Has everything that refers to a cluster looked at again.
@@ -179,14 +236,45 @@ pub fn triggers(ctx: &Arc<Context>) {
         if new.is_none() {
             ctx.connections.remove(key);
         }
-        if ready_of(old) != ready_of(new) {
+        if face(old) != face(new) {
             wake_dependents(&ctx, key);
+        }
+    }));
+    let weak = Arc::downgrade(ctx);
+    ctx.stores.namespaces.listen(Box::new(move |key, old, new| {
+        let Some(ctx) = weak.upgrade() else { return };
+        let labels = |entry: Option<&Entry<namespaces::Meta>>| entry.map(|entry| entry.meta().labels.clone());
+        if labels(old) != labels(new) {
+            wake_namespace(&ctx, &key.name);
         }
     }));
 }
 
-/// What others see of a cluster: whether it is there, and its Ready condition's status.
-fn ready_of(entry: Option<&Entry<KafkaCluster>>) -> Option<&str> {
+/// What others see of a cluster: whether it is there, which of its specs was judged and how, and whether deletions are
+/// released.
+fn face(entry: Option<&Entry<KafkaCluster>>) -> Option<(&str, Option<i64>, Option<&String>)> {
     let object = entry?.object()?;
-    Some(find(Clusters::conditions(object), READY).map_or("Unknown", |ready| ready.status.as_str()))
+    let ready = find(Clusters::conditions(object), READY).map_or("Unknown", |ready| ready.status.as_str());
+    let judged = object
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    Some((ready, judged, object.annotations().get(RELEASE_DESTRUCTION)))
+}
+
+/// Has what a namespace holds looked at again: its labels may let it refer to other clusters than before.
+fn wake_namespace(ctx: &Context, namespace: &str) {
+    fn wake<K: ResourceExt>(objects: Vec<Arc<K>>, namespace: &str, queue: &Queue)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        for object in objects {
+            if object.namespace().as_deref() == Some(namespace) {
+                queue.add(Key::of(&*object));
+            }
+        }
+    }
+    wake(ctx.stores.topics.objects(), namespace, &ctx.queues.topics);
+    wake(ctx.stores.producers.objects(), namespace, &ctx.queues.producers);
+    wake(ctx.stores.consumers.objects(), namespace, &ctx.queues.consumers);
 }

@@ -7,6 +7,8 @@ pub enum Reason {
     Ready,
     /// The spec is no valid one.
     InvalidSpec,
+    /// Namespaces are selected by labels that the operator may not read.
+    SelectorNotSupported,
     /// A Secret does not exist.
     SecretNotFound,
     /// A Secret lacks the key.
@@ -53,9 +55,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Ready,
         Self::InvalidSpec,
+        Self::SelectorNotSupported,
         Self::SecretNotFound,
         Self::SecretKeyMissing,
         Self::SecretInvalid,
@@ -85,6 +88,7 @@ impl Reason {
         match self {
             Self::Ready => "Ready",
             Self::InvalidSpec => "InvalidSpec",
+            Self::SelectorNotSupported => "SelectorNotSupported",
             Self::SecretNotFound => "SecretNotFound",
             Self::SecretKeyMissing => "SecretKeyMissing",
             Self::SecretInvalid => "SecretInvalid",

@@ -80,6 +80,23 @@ impl Verdict {
     }
 }
 
+/// What is said of a cluster beside how it can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// The condition that deletions are held, while they are.
+    pub hold: Option<Fact>,
+    /// How many topics its defaults are still to change.
+    pub defaults_pending: Option<i32>,
+}
+
+impl Aside {
+    /// Whether it will change by itself.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        self.hold.is_some() || self.defaults_pending.is_some_and(|pending| pending > 0)
+    }
+}
+
 fn step_reason(truth: Truth, reason: Reason) -> &'static str {
     match truth {
         Truth::True => "Succeeded",
@@ -100,6 +117,19 @@ fn step_message(truth: Truth, message: &str) -> String {
 #[must_use]
 pub fn invalid(problem: String) -> Verdict {
     Verdict::unusable(Reason::InvalidSpec, problem, Truth::Unknown, Truth::Unknown)
+}
+
+/// The verdict on a cluster whose rule about namespaces this operator cannot follow.
+#[must_use]
+pub fn selector_refused() -> Verdict {
+    let message = "allowedNamespaces selects namespaces by their labels, which an operator restricted to some namespaces \
+                   (rbac.namespaces) may not read; use from: Same or All";
+    Verdict::unusable(
+        Reason::SelectorNotSupported,
+        message.to_owned(),
+        Truth::Unknown,
+        Truth::Unknown,
+    )
 }
 
 /// Judges what was found. `known` is the id recorded before, `expected` the one the spec names.
@@ -256,16 +286,18 @@ fn broker(listener: &ListenerReport) -> BrokerStatus {
 pub fn next(
     previous: &KafkaClusterStatus,
     verdict: &Verdict,
+    aside: &Aside,
     generation: i64,
     now: Timestamp,
 ) -> Option<KafkaClusterStatus> {
     let progress = match verdict.reason {
         Reason::Ready => Progress::Done,
-        Reason::InvalidSpec | Reason::ClusterIdChanged => Progress::Stalled,
+        Reason::InvalidSpec | Reason::SelectorNotSupported | Reason::ClusterIdChanged => Progress::Stalled,
         _ => Progress::Working,
     };
     let mut facts = conditions::summary(progress, verdict.reason.as_str(), &verdict.message);
     facts.extend(verdict.facts.iter().cloned());
+    facts.extend(aside.hold.clone());
     let cluster_id = match &verdict.standing {
         Standing::Usable(id) => Some(id.as_str().to_owned()),
         _ => previous.cluster_id.clone(),
@@ -273,6 +305,7 @@ pub fn next(
     let status = KafkaClusterStatus {
         observed_generation: Some(generation),
         cluster_id,
+        defaults_pending: aside.defaults_pending,
         brokers: verdict
             .brokers
             .clone()

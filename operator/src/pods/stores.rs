@@ -9,6 +9,8 @@ use ottla_crds::{KafkaCluster, KafkaConsumer, KafkaProducer, KafkaTopic};
 use super::children::{self, PodState};
 use super::names::{self, Role};
 use super::target::{Catalog, Reference};
+use crate::cluster::access;
+use crate::cluster::tenancy::Access;
 use crate::runtime::{Context, Key, Stores};
 
 impl Catalog for Stores {
@@ -18,6 +20,10 @@ impl Catalog for Stores {
 
     fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<KafkaCluster>> {
         self.clusters.object(&Key::new(namespace, name))
+    }
+
+    fn may_refer(&self, cluster: &KafkaCluster, from: &str) -> bool {
+        access(self, cluster, from) == Access::Allowed
     }
 }
 

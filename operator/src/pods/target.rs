@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use ottla_crds::cluster::NamespacesFrom;
 use ottla_crds::common::{ClusterRef, SaslMechanism, TopicRef, WorkloadAuth};
 use ottla_crds::{KafkaCluster, KafkaTopic};
 
@@ -16,6 +15,8 @@ pub trait Catalog {
     fn topic(&self, namespace: &str, name: &str) -> Option<Arc<KafkaTopic>>;
     /// The KafkaCluster of that name.
     fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<KafkaCluster>>;
+    /// Whether objects of that namespace may refer to the KafkaCluster.
+    fn may_refer(&self, cluster: &KafkaCluster, from: &str) -> bool;
 }
 
 /// What a workload says about its topic.
@@ -209,7 +210,7 @@ fn cluster(
     let home = reference.namespace.as_deref().unwrap_or(namespace);
     catalog
         .cluster(home, &reference.name)
-        .filter(|cluster| home == namespace || cluster.spec.allowed_namespaces.from == NamespacesFrom::All)
+        .filter(|cluster| catalog.may_refer(cluster, namespace))
         .ok_or_else(|| {
             let text = format!(
                 "KafkaCluster {home}/{} does not exist, or may not be used from namespace {namespace}",

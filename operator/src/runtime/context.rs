@@ -14,6 +14,7 @@ use super::config::Config;
 use super::events::{Events, Note};
 use super::health::Health;
 use super::metrics::Metrics;
+use super::namespaces;
 use super::queue::Queue;
 use super::store::Store;
 use crate::connections::Connections;
@@ -23,6 +24,8 @@ use crate::connections::Connections;
 pub struct Stores {
     /// Every KafkaCluster in sight.
     pub clusters: Store<KafkaCluster>,
+    /// Every namespace, where namespaces may be read.
+    pub namespaces: Store<namespaces::Meta>,
     /// Every KafkaTopic in sight.
     pub topics: Store<KafkaTopic>,
     /// Every KafkaTopicPurge in sight.

@@ -16,6 +16,7 @@ pub mod health;
 pub mod key;
 pub mod lease;
 pub mod metrics;
+pub mod namespaces;
 pub mod queue;
 pub mod server;
 pub mod store;

@@ -18,7 +18,7 @@ use super::metrics::Metrics;
 use super::store::{Broken, Entry, Store};
 
 /// How long the API server keeps one watch open. A dead link is noticed a little later than this.
-const WATCH_SECONDS: u32 = 120;
+pub(super) const WATCH_SECONDS: u32 = 120;
 
 /// Which objects a watch sees.
 #[derive(Clone, Debug, Default)]

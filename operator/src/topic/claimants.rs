@@ -3,21 +3,20 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use ottla_crds::KafkaTopic;
-use ottla_crds::cluster::NamespacesFrom;
 use ottla_kafka::types::{ClusterId, TopicId};
 
 use super::Topics;
 use super::claims::{Claimant, owner};
-use crate::cluster::cluster_key;
+use crate::cluster::tenancy::Access;
+use crate::cluster::{access, cluster_key};
 use crate::runtime::{Context, Key};
 
-/// Whether an object may refer to the KafkaCluster it names, as far as that exists.
-pub(super) fn may_refer(ctx: &Context, object: &KafkaTopic) -> bool {
+/// Whether an object may refer to the KafkaCluster it names, as far as that exists; in doubt, yes.
+fn may_refer(ctx: &Context, object: &KafkaTopic) -> bool {
     let own = Key::of(object);
     let named = cluster_key(&own, &object.spec.cluster_ref);
-    ctx.stores.clusters.object(&named).is_some_and(|cluster| {
-        named.namespace == own.namespace || cluster.spec.allowed_namespaces.from == NamespacesFrom::All
-    })
+    let cluster = ctx.stores.clusters.object(&named);
+    cluster.is_some_and(|cluster| access(&ctx.stores, &cluster, &own.namespace) != Access::Denied)
 }
 
 /// The cluster that an object's topic is on; `None` if it cannot be told.

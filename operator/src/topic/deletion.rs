@@ -5,22 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use ottla_crds::KafkaTopic;
 use ottla_crds::topic::DeletionPolicy;
+use ottla_crds::{KafkaCluster, KafkaTopic};
 use ottla_kafka::types::TopicId;
 use tracing::info;
 
 use super::claimants::{anyone_else, other_owner};
 use super::execute::perform;
+use super::look::{self, CROWDED, Kafka, LISTING};
 use super::plan;
 use super::reason::Reason;
 use super::status::{self, Outcome};
-use super::upkeep::{CROWDED, Kafka};
-use super::{Topics, at_home, conclude, has_finalizer, held};
-use crate::cluster::cluster_key;
+use super::{Topics, conclude, has_finalizer, held};
+use crate::cluster::destruction::{self, Standing};
+use crate::cluster::tenancy::Access;
+use crate::cluster::{access, cluster_key};
 use crate::runtime::apply;
+use crate::runtime::conditions::find;
 use crate::runtime::events::Note;
+use crate::runtime::store::Entry;
 use crate::runtime::{Action, Context, Error, Key};
+
+/// How soon to see whether a hold is over: the last of many topics may have been spared meanwhile.
+const HELD: Duration = Duration::from_secs(10);
 
 /// What to do at an object's end.
 enum End {
@@ -30,8 +37,8 @@ enum End {
     Delete(Kafka, TopicId),
     /// Not yet.
     Hold(Outcome),
-    /// In a moment: too many wait for this cluster already.
-    Crowded,
+    /// In a moment.
+    Later(Duration),
 }
 
 pub(super) async fn reconcile(
@@ -55,7 +62,7 @@ pub(super) async fn reconcile(
     }
     let note = match decide(topics, ctx, &object) {
         End::Hold(outcome) => return conclude(ctx, &object, &outcome).await,
-        End::Crowded => return Ok(Action::After(CROWDED)),
+        End::Later(wait) => return Ok(Action::After(wait)),
         End::Release(note) => note,
         End::Delete(kafka, id) => match perform(&*kafka.admin, &plan::Action::Delete(id)).await {
             Ok(_) => {
@@ -106,13 +113,24 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     if object.spec.deletion_policy == DeletionPolicy::Retain {
         return kept("deletionPolicy is Retain");
     }
-    if !at_home(object) {
-        return kept("the object is not in its KafkaCluster's namespace");
-    }
     let Some(status) = object.status.as_ref().filter(|status| status.topic_id.is_some()) else {
         return kept("this object never had one");
     };
-    let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
+    let own = Key::of(object);
+    let named = cluster_key(&own, &object.spec.cluster_ref);
+    let cluster = match ctx.stores.clusters.get(&named) {
+        Some(Entry::Object(cluster)) => cluster,
+        Some(Entry::Broken(_)) => return not_ready(&named),
+        None => return kept("its KafkaCluster is gone"),
+    };
+    match access(&ctx.stores, &cluster, &own.namespace) {
+        Access::Allowed => {}
+        Access::Denied => return kept("its KafkaCluster is gone"),
+        Access::Unknown => return End::Later(LISTING),
+    }
+    if !look::tenure(object, &cluster).may_take_and_delete() {
+        return kept("from this namespace no topic of that name may be deleted");
+    }
     // A Secret that goes first must not hold its namespace: a connection that worked is used to its end.
     let connection = ctx.connections.get(&named);
     let usable = connection.and_then(|connection| {
@@ -120,16 +138,7 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
         Some((connection.once_usable()?, slot))
     });
     let Some(((admin, id), slot)) = usable else {
-        if ctx.stores.clusters.get(&named).is_none() {
-            return kept("its KafkaCluster is gone");
-        }
-        let message =
-            format!("the topic is deleted once KafkaCluster {named} is ready; to keep it, set suspend");
-        return End::Hold(Outcome::held(
-            Reason::ClusterNotReady,
-            message,
-            Action::AwaitChange,
-        ));
+        return not_ready(&named);
     };
     let Some(recorded) = status::recorded(status, &id).id else {
         return kept("it was on another cluster than is there now");
@@ -142,6 +151,15 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     {
         return kept("another object claims it");
     }
+    match destruction::standing(ctx, &cluster) {
+        Standing::Held(_) => return too_many(ctx, &cluster),
+        Standing::Released => {}
+        Standing::Open => {
+            if let Some(wait) = topics.gathering(object) {
+                return End::Later(wait);
+            }
+        }
+    }
     match slot {
         Some(slot) => End::Delete(
             Kafka {
@@ -151,6 +169,34 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
             },
             recorded,
         ),
-        None => End::Crowded,
+        None => End::Later(CROWDED),
     }
+}
+
+fn not_ready(cluster: &Key) -> End {
+    let message =
+        format!("the topic is deleted once KafkaCluster {cluster} is ready; to keep it, set suspend");
+    End::Hold(Outcome::held(
+        Reason::ClusterNotReady,
+        message,
+        Action::AwaitChange,
+    ))
+}
+
+/// Holds a deletion among too many; the KafkaCluster tells how many, and how they are released.
+fn too_many(ctx: &Context, cluster: &KafkaCluster) -> End {
+    let key = Key::of(cluster);
+    let conditions = cluster.status.as_ref().map(|status| &status.conditions[..]);
+    if find(conditions.unwrap_or_default(), destruction::DESTRUCTION_HOLD).is_none() {
+        ctx.queues.clusters.add(key.clone());
+    }
+    let message = format!(
+        "too many topics of KafkaCluster {key} await their deletion at once, and none is deleted: its condition \
+         DestructionHold says how many, and how they are released; to keep this topic, set suspend"
+    );
+    End::Hold(Outcome::held(
+        Reason::DestructionHold,
+        message,
+        Action::After(HELD),
+    ))
 }

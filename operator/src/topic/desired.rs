@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ottla_crds::Scalar;
 use ottla_crds::parse;
 use ottla_crds::topic::{AdoptionPolicy, CleanupPolicy, DeletionPolicy, DriftPolicy, KafkaTopicSpec};
 use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicName};
 
 use super::config::{self, canonical};
+use super::defaults::Shape;
 use super::reason::Reason;
 
 /// The most partitions of one topic.
@@ -25,6 +27,8 @@ pub struct Desired {
     pub partitions: Option<PartitionCount>,
     /// Replicas; absent leaves them alone.
     pub replication_factor: Option<ReplicationFactor>,
+    /// What the topic is created with where neither is given.
+    pub at_creation: Shape,
     /// Configs to hold to their value, canonically spelled.
     pub config: BTreeMap<String, String>,
     /// Configs to keep hands off.
@@ -74,14 +78,16 @@ pub fn parse(object_name: &str, raw: &KafkaTopicSpec) -> Result<Desired, Invalid
         name: topic_name(name(object_name, raw))?,
         partitions: raw.partitions.map(partitions).transpose()?,
         replication_factor: raw.replication_factor.map(replication).transpose()?,
-        config: configs(raw)?,
+        at_creation: Shape::default(),
+        config: with_typed(raw, configs(&raw.config)?)?,
         unmanaged: unmanaged(raw)?,
         deletion: raw.deletion_policy,
         adoption: raw.adoption_policy,
         drift: raw.drift_policy,
         suspend: raw.suspend,
     };
-    consistent(&desired)?;
+    disjoint(&desired)?;
+    consistent(&desired.config, desired.replication_factor)?;
     Ok(desired)
 }
 
@@ -101,7 +107,8 @@ fn topic_name(text: &str) -> Result<TopicName, Invalid> {
     Ok(name)
 }
 
-fn partitions(count: i32) -> Result<PartitionCount, Invalid> {
+/// Reads a number of partitions.
+pub(super) fn partitions(count: i32) -> Result<PartitionCount, Invalid> {
     if count > MAX_PARTITIONS {
         return Err(spec(format!(
             "partitions is {count}; it may be {MAX_PARTITIONS} at most"
@@ -110,7 +117,8 @@ fn partitions(count: i32) -> Result<PartitionCount, Invalid> {
     PartitionCount::try_from(count).map_err(|_| spec(format!("partitions is {count}; it must be at least 1")))
 }
 
-fn replication(factor: i32) -> Result<ReplicationFactor, Invalid> {
+/// Reads a replication factor.
+pub(super) fn replication(factor: i32) -> Result<ReplicationFactor, Invalid> {
     let invalid = |_| {
         spec(format!(
             "replicationFactor is {factor}; it must be from 1 to 32767"
@@ -119,12 +127,13 @@ fn replication(factor: i32) -> Result<ReplicationFactor, Invalid> {
     ReplicationFactor::try_from(factor).map_err(invalid)
 }
 
-fn configs(raw: &KafkaTopicSpec) -> Result<BTreeMap<String, String>, Invalid> {
-    if raw.config.len() > MAX_CONFIGS {
+/// Reads free configs into their canonical spelling.
+pub(super) fn configs(raw: &BTreeMap<String, Scalar>) -> Result<BTreeMap<String, String>, Invalid> {
+    if raw.len() > MAX_CONFIGS {
         return Err(bad_config(format!("config holds more than {MAX_CONFIGS} keys")));
     }
     let mut config = BTreeMap::new();
-    for (key, value) in &raw.config {
+    for (key, value) in raw {
         check_key("config", key)?;
         if config::FOREIGN.contains(&key.as_str()) {
             return Err(bad_config(format!(
@@ -143,6 +152,14 @@ fn configs(raw: &KafkaTopicSpec) -> Result<BTreeMap<String, String>, Invalid> {
         })?;
         config.insert(key.clone(), value);
     }
+    Ok(config)
+}
+
+/// Adds the fields that stand for a config key.
+fn with_typed(
+    raw: &KafkaTopicSpec,
+    mut config: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Invalid> {
     for (field, key, value) in typed(raw)? {
         if config.insert(key.to_owned(), value).is_some() {
             return Err(bad_config(format!(
@@ -203,24 +220,26 @@ fn check_key(field: &str, key: &str) -> Result<(), Invalid> {
     )))
 }
 
-/// What Kafka would take and then not work with.
-fn consistent(desired: &Desired) -> Result<(), Invalid> {
-    if let Some(key) = desired
+/// A key is either ours or nobody's here.
+fn disjoint(desired: &Desired) -> Result<(), Invalid> {
+    let both = desired
         .unmanaged
         .iter()
-        .find(|key| desired.config.contains_key(*key))
-    {
-        return Err(bad_config(format!(
+        .find(|key| desired.config.contains_key(*key));
+    both.map_or(Ok(()), |key| {
+        Err(bad_config(format!(
             "{key} is set by this spec and stands in unmanagedConfig: choose one"
-        )));
-    }
-    let number = |key: &str| {
-        desired
-            .config
-            .get(key)
-            .and_then(|value| value.parse::<i64>().ok())
-    };
-    if let (Some(needed), Some(factor)) = (number("min.insync.replicas"), desired.replication_factor)
+        )))
+    })
+}
+
+/// Refuses what Kafka would take and then not work with.
+pub(super) fn consistent(
+    config: &BTreeMap<String, String>,
+    replication_factor: Option<ReplicationFactor>,
+) -> Result<(), Invalid> {
+    let number = |key: &str| config.get(key).and_then(|value| value.parse::<i64>().ok());
+    if let (Some(needed), Some(factor)) = (number("min.insync.replicas"), replication_factor)
         && needed > i64::from(factor.get())
     {
         return Err(bad_config(format!(
@@ -239,4 +258,4 @@ fn consistent(desired: &Desired) -> Result<(), Invalid> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,18 +3,22 @@
 mod claimants;
 pub mod claims;
 pub mod config;
+pub mod defaults;
 mod deletion;
 pub mod desired;
 pub mod execute;
 mod held;
 pub mod ledger;
+mod look;
 mod notes;
 pub mod observe;
 pub mod placement;
 pub mod plan;
 pub mod reason;
+mod spread;
 pub mod status;
 pub mod sweep;
+pub mod touched;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -31,9 +35,13 @@ use tokio::time::Instant;
 
 use self::claims::Index;
 use self::desired::Desired;
+use self::look::End;
 use self::reason::Reason;
+use self::spread::Spread;
 use self::status::Outcome;
+use crate::cluster::cluster_key;
 use crate::runtime::apply::{self, Guard};
+use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Action, Context, Error, Key, Reconciler};
 
@@ -43,12 +51,18 @@ const MANAGER: &str = "topic";
 /// How far two answers must lie apart before an absence is believed: brokers that restart may lag that long.
 pub(crate) const BELIEVE_ABSENCE: Duration = Duration::from_secs(30);
 
+/// How long a deletion is known before it destroys: a thousand objects deleted by mistake come one by one.
+const GATHER: Duration = Duration::from_secs(2);
+
 /// Reconciles KafkaTopics.
 #[derive(Debug, Default)]
 pub struct Topics {
     claims: Index,
     /// Since when a topic that was seen before is out of sight, by the object's uid.
     missing: Mutex<HashMap<String, Instant>>,
+    /// Since when an object is known to be at its end, with its topic, by the object's uid.
+    doomed: Mutex<HashMap<String, Instant>>,
+    spread: Spread,
 }
 
 impl Reconciler for Topics {
@@ -85,14 +99,33 @@ async fn reconcile(topics: &Topics, ctx: &Context, object: Arc<KafkaTopic>) -> R
         }
     };
     let object = keep_finalizer(ctx, object, &desired).await?;
-    if desired.suspend {
-        let outcome = Outcome::held(Reason::Suspended, "suspend is true", Action::AwaitChange);
-        return conclude(ctx, &object, &outcome).await;
+    let end = if desired.suspend {
+        suspended(topics, ctx, object, desired).await
+    } else {
+        upkeep::pass(topics, ctx, object, desired).await?
+    };
+    match end {
+        End::Wait(action) => Ok(action),
+        End::Outcome(object, outcome) => conclude(ctx, &object, &outcome).await,
     }
-    match upkeep::pass(topics, ctx, object, &desired).await? {
-        upkeep::End::Wait(action) => Ok(action),
-        upkeep::End::Outcome(object, outcome) => conclude(ctx, &object, &outcome).await,
-    }
+}
+
+/// Does nothing, and says what else would be done.
+async fn suspended(topics: &Topics, ctx: &Context, object: Arc<KafkaTopic>, desired: Desired) -> End {
+    let outcome = match look::look(topics, ctx, &object, desired).await {
+        Ok(look) => look.pending(),
+        // Said once already, and no more can be told now.
+        Err(_) if is_suspended(&object) => return End::Wait(Action::AwaitChange),
+        Err(_) => Outcome::held(Reason::Suspended, "suspend is true", Action::AwaitChange),
+    };
+    End::Outcome(object, Box::new(outcome))
+}
+
+fn is_suspended(object: &KafkaTopic) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        status.observed_generation == Some(generation(object))
+            && find(&status.conditions, READY).is_some_and(|ready| ready.reason == Reason::Suspended.as_str())
+    })
 }
 
 /// The finalizer is on the object exactly while its deletion must act on Kafka.
@@ -103,7 +136,7 @@ async fn keep_finalizer(
 ) -> Result<Arc<KafkaTopic>, Error> {
     let store = &ctx.stores.topics;
     match (desired.deletion, has_finalizer(&object)) {
-        (DeletionPolicy::Delete, false) if at_home(&object) => {
+        (DeletionPolicy::Delete, false) if may_delete(ctx, &object) => {
             apply::add_finalizer(ctx, store, &*object, ottla_crds::TOPIC_FINALIZER).await
         }
         (DeletionPolicy::Retain, true) => {
@@ -128,10 +161,14 @@ fn lost_finalizer(object: &KafkaTopic) -> bool {
         && !has_finalizer(object)
 }
 
-/// Whether an object lives in its KafkaCluster's own namespace.
-fn at_home(object: &KafkaTopic) -> bool {
-    let named = object.spec.cluster_ref.namespace.as_deref();
-    named.is_none_or(|namespace| Some(namespace) == object.namespace().as_deref())
+/// Whether the deletion of an object may delete its topic.
+fn may_delete(ctx: &Context, object: &KafkaTopic) -> bool {
+    let own = Key::of(object);
+    let named = cluster_key(&own, &object.spec.cluster_ref);
+    match ctx.stores.clusters.object(&named) {
+        Some(cluster) => look::tenure(object, &cluster).may_take_and_delete(),
+        None => named.namespace == own.namespace,
+    }
 }
 
 /// Writes the outcome down, if it says anything new, and tells of it.
@@ -169,6 +206,24 @@ impl Topics {
         (!left.is_zero()).then_some(left)
     }
 
+    /// How long to wait before the topic of an object is destroyed, so that others deleted with it are counted first.
+    fn gathering(&self, object: &KafkaTopic) -> Option<Duration> {
+        let mut doomed = self.doomed.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *doomed
+            .entry(object.uid().unwrap_or_default())
+            .or_insert_with(Instant::now);
+        let left = GATHER.saturating_sub(since.elapsed());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Forgets an object that is gone.
+    fn forget(&self, key: &Key, uid: &str) {
+        for since in [&self.missing, &self.doomed] {
+            since.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        }
+        self.spread.forget(key);
+    }
+
     fn in_sight(&self, object: &KafkaTopic) {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         missing.remove(&object.uid().unwrap_or_default());
@@ -188,11 +243,7 @@ pub fn triggers(ctx: &Context, topics: &Arc<Topics>) {
         if new.is_none()
             && let Some(uid) = old.and_then(|object| object.uid())
         {
-            topics
-                .missing
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&uid);
+            topics.forget(key, &uid);
         }
         // No other change shows it: neither generation nor annotations move.
         if old.is_some_and(|old| has_finalizer(old)) && new.is_some_and(|new| lost_finalizer(new)) {

@@ -19,6 +19,41 @@ pub(super) const fn verb(action: &Action) -> &'static str {
     }
 }
 
+/// What a plan would do, in words.
+pub(super) fn pending(plan: &Plan) -> String {
+    let list = |keys: Vec<&String>| {
+        keys.into_iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut parts = vec![];
+    for action in &plan.actions {
+        match action {
+            Action::Create(topic) => parts.push(format!("create topic {}", topic.name)),
+            Action::Alter { set, unset, .. } => {
+                if !set.is_empty() {
+                    parts.push(format!("set {}", list(set.keys().collect())));
+                }
+                if !unset.is_empty() {
+                    parts.push(format!("reset {}", list(unset.iter().collect())));
+                }
+            }
+            Action::Grow { from, to, .. } => parts.push(format!("grow from {from} to {to} partitions")),
+            Action::Reassign { from, to, .. } => {
+                parts.push(format!("move replicas from replication factor {from} to {to}"));
+            }
+            Action::Delete(id) => parts.push(format!("delete topic {id}")),
+        }
+    }
+    parts.extend(plan.refusals.iter().map(|refusal| refusal.message.clone()));
+    if parts.is_empty() {
+        "nothing".to_owned()
+    } else {
+        parts.join("; ")
+    }
+}
+
 /// Failure, refusal and recovery.
 pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> Vec<Note> {
     let before = find(&previous.conditions, READY).map_or("Unknown", |ready| ready.reason.as_str());
@@ -35,6 +70,7 @@ pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> V
             "Suspended",
             "TopicMissing",
             "Reassigning",
+            "DestructionHold",
         ]
         .contains(&reason)
     };

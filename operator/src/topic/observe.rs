@@ -22,11 +22,13 @@ pub fn keys(desired: &Desired, recorded: &Recorded) -> BTreeSet<String> {
         .collect()
 }
 
-/// Reads a topic; `None` is Kafka's own word that it has none.
+/// Reads a topic; `None` is Kafka's own word that it has none. `all` asks for every config, not only for those that
+/// matter for this object.
 pub async fn topic(
     admin: &dyn Admin,
     desired: &Desired,
     recorded: &Recorded,
+    all: bool,
 ) -> Result<Option<Live>, KafkaError> {
     let name = &desired.name;
     let mut answers = admin.describe_topics(BTreeSet::from([name.clone()])).await;
@@ -36,8 +38,12 @@ pub async fn topic(
     else {
         return Ok(None);
     };
-    let keys = keys(desired, recorded);
-    let config = if keys.is_empty() {
+    let keys = if all {
+        ConfigKeys::All
+    } else {
+        ConfigKeys::Named(keys(desired, recorded))
+    };
+    let config = if matches!(&keys, ConfigKeys::Named(keys) if keys.is_empty()) {
         BTreeMap::new()
     } else {
         configs(admin, name, keys).await?
@@ -60,11 +66,11 @@ pub async fn topic(
 async fn configs(
     admin: &dyn Admin,
     topic: &TopicName,
-    keys: BTreeSet<String>,
+    keys: ConfigKeys,
 ) -> Result<BTreeMap<String, ConfigEntry>, KafkaError> {
     let query = ConfigQuery {
         topic: topic.clone(),
-        keys: ConfigKeys::Named(keys),
+        keys,
     };
     let mut answers = admin.describe_configs(vec![query]).await;
     answers
@@ -85,7 +91,7 @@ async fn layout(admin: &dyn Admin, topic: &Topic) -> Result<Layout, KafkaError> 
         .unwrap_or_else(|| Err(unanswered("describe the topic")))?
         .ok_or_else(|| unanswered("describe the topic"))?;
     let brokers = admin.describe_cluster().await?.brokers;
-    let needed = configs(admin, &topic.name, BTreeSet::from([MIN_IN_SYNC.to_owned()])).await?;
+    let needed = configs(admin, &topic.name, ConfigKeys::Named([MIN_IN_SYNC.to_owned()].into())).await?;
     let partitions = topic.partitions.iter().map(|partition| {
         let key = at(&topic, partition);
         let unlisted = || Err(unanswered("list the reassignments of the topic"));

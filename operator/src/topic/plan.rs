@@ -14,10 +14,11 @@ use ottla_kafka::admin::{ConfigEntry, ConfigSource, NewTopic};
 use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicId, TopicName};
 
 use self::keys::Changes;
-pub use self::keys::managed;
+pub use self::keys::{managed, unmanaged};
 use self::replication::{Change, Progress, Replicas};
 use super::desired::Desired;
 use super::reason::Reason;
+use crate::cluster::tenancy::Tenure;
 
 /// A topic as it is, as far as this object cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +68,8 @@ pub struct Recorded {
 /// What else decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether the object lives in its KafkaCluster's own namespace.
-    pub home: bool,
+    /// What the object may do with topics of this name.
+    pub tenure: Tenure,
     /// The replacement that a person accepted.
     pub accepted: Option<TopicId>,
     /// Who else owns the topic, in words fit for this object's readers.
@@ -239,22 +240,35 @@ fn create(desired: &Desired, recorded: &Recorded, policy: &Policy) -> Plan {
              records, set driftPolicy to Correct",
         );
     }
+    if !policy.tenure.may_create() && recorded.id.is_none() {
+        return Plan::refuse(
+            Claim::HandsOff,
+            Reason::NameNotAllowed,
+            format!(
+                "the KafkaCluster's topicNamePolicy does not give the name {} to this namespace; make a new object with a \
+                 name under its prefix",
+                desired.name
+            ),
+        );
+    }
     let again = recorded.id.is_some() || (recorded.announced && recorded.partitions.is_some());
     let mut plan = Plan::new(if again { Claim::Recreate } else { Claim::Create });
     let last = |seen: Option<PartitionCount>| if again { seen } else { None };
     plan.actions.push(Action::Create(NewTopic {
         name: desired.name.clone(),
         // A topic deleted behind our back comes back no smaller than it was.
-        partitions: desired.partitions.max(last(recorded.partitions)),
-        replication_factor: desired.replication_factor.or(if again {
-            recorded.replication_factor
-        } else {
-            None
-        }),
+        partitions: desired
+            .partitions
+            .max(last(recorded.partitions))
+            .or(desired.at_creation.partitions),
+        replication_factor: desired
+            .replication_factor
+            .or(recorded.replication_factor.filter(|_| again))
+            .or(desired.at_creation.replication_factor),
         config: desired.config.clone(),
     }));
     // Found again after a crash, a matching topic is taken over, unless that is ruled out: then it must be known ours.
-    let would_be_refused = desired.adoption == AdoptionPolicy::Never || !policy.home;
+    let would_be_refused = desired.adoption == AdoptionPolicy::Never || !policy.tenure.may_take_and_delete();
     // Another id than the recorded one would pass for a replacement.
     if (would_be_refused || again) && !recorded.announced {
         plan.save = Some(Save::Announcement);
@@ -289,11 +303,16 @@ fn adopt(desired: &Desired, live: &Live, recorded: &Recorded, policy: &Policy) -
             ..would
         };
     }
-    let refused = if !policy.home {
-        Some(
-            "only an object in the KafkaCluster's own namespace may take over a topic that exists".to_owned(),
-        )
-    } else if desired.adoption == AdoptionPolicy::Never {
+    if !policy.tenure.may_take_and_delete() {
+        // How somebody else's topic looks is not told.
+        return Plan::refuse(
+            Claim::HandsOff,
+            Reason::AdoptionRequired,
+            "the topic exists already; from this namespace it may be taken over only under a topicNamePolicy of the \
+             KafkaCluster that gives its name to the namespace",
+        );
+    }
+    let refused = if desired.adoption == AdoptionPolicy::Never {
         Some("the topic exists already, and adoptionPolicy is Never".to_owned())
     } else if desired.adoption == AdoptionPolicy::IfMatching && !difference.is_empty() {
         let keys: Vec<&str> = difference.iter().map(|d| d.key.as_str()).collect();
@@ -386,8 +405,9 @@ fn difference(key: &str, desired: &impl ToString, live: Option<&impl ToString>) 
     }
 }
 
-/// Everything that taking the topic over would change or want changed.
-fn changes(desired: &Desired, live: &Live, recorded: &Recorded) -> Vec<Difference> {
+/// Everything in which the topic differs from what is desired.
+#[must_use]
+pub fn changes(desired: &Desired, live: &Live, recorded: &Recorded) -> Vec<Difference> {
     let mut all = vec![];
     if let Some(wanted) = desired.partitions
         && wanted != live.partitions

@@ -21,6 +21,8 @@ pub enum Reason {
     InvalidConfig,
     /// Kafka refuses the name, or the name is Kafka's own.
     InvalidTopicName,
+    /// The KafkaCluster gives the name to other namespaces.
+    NameNotAllowed,
     /// Fewer partitions are asked for than there are.
     PartitionDecreaseRefused,
     /// Another replication factor is asked for than there is.
@@ -49,15 +51,17 @@ pub enum Reason {
     PolicyViolation,
     /// Kafka has topic deletion switched off.
     DeletionDisabled,
-    /// A topic may be deleted only from its KafkaCluster's own namespace.
+    /// The topic may not be deleted from this namespace.
     DeletionNotAllowed,
+    /// Too many topics of the cluster await their deletion at once.
+    DestructionHold,
     /// Kafka did not do it, and may do it later.
     KafkaError,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Ready,
         Self::Creating,
         Self::Suspended,
@@ -66,6 +70,7 @@ impl Reason {
         Self::InvalidSpec,
         Self::InvalidConfig,
         Self::InvalidTopicName,
+        Self::NameNotAllowed,
         Self::PartitionDecreaseRefused,
         Self::ReplicationFactorChangeRefused,
         Self::InvalidReplicationFactor,
@@ -81,6 +86,7 @@ impl Reason {
         Self::PolicyViolation,
         Self::DeletionDisabled,
         Self::DeletionNotAllowed,
+        Self::DestructionHold,
         Self::KafkaError,
     ];
 
@@ -96,6 +102,7 @@ impl Reason {
             Self::InvalidSpec => "InvalidSpec",
             Self::InvalidConfig => "InvalidConfig",
             Self::InvalidTopicName => "InvalidTopicName",
+            Self::NameNotAllowed => "NameNotAllowed",
             Self::PartitionDecreaseRefused => "PartitionDecreaseRefused",
             Self::ReplicationFactorChangeRefused => "ReplicationFactorChangeRefused",
             Self::InvalidReplicationFactor => "InvalidReplicationFactor",
@@ -111,6 +118,7 @@ impl Reason {
             Self::PolicyViolation => "PolicyViolation",
             Self::DeletionDisabled => "DeletionDisabled",
             Self::DeletionNotAllowed => "DeletionNotAllowed",
+            Self::DestructionHold => "DestructionHold",
             Self::KafkaError => "KafkaError",
         }
     }
@@ -132,6 +140,7 @@ impl Reason {
             Self::InvalidSpec
             | Self::InvalidConfig
             | Self::InvalidTopicName
+            | Self::NameNotAllowed
             | Self::PartitionDecreaseRefused
             | Self::ReplicationFactorChangeRefused
             | Self::AdoptionRequired
@@ -142,7 +151,8 @@ impl Reason {
             | Self::NotAuthorized
             | Self::PolicyViolation
             | Self::DeletionDisabled
-            | Self::DeletionNotAllowed => Progress::Stalled,
+            | Self::DeletionNotAllowed
+            | Self::DestructionHold => Progress::Stalled,
         }
     }
 }

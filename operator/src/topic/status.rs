@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::KafkaTopicStatus;
 use ottla_crds::topic::{Difference, Reassignment};
 use ottla_kafka::error::{Class, ErrorCode, KafkaError};
-use ottla_kafka::types::{ClusterId, PartitionCount, ReplicationFactor, TopicId};
+use ottla_kafka::types::{ClusterId, PartitionCount, ReplicationFactor, TopicId, TopicName};
 
 use super::plan::replication::Progress;
 use super::plan::{Live, Plan, Recorded};
@@ -66,6 +66,8 @@ pub struct Outcome {
     pub difference: Vec<Difference>,
     /// What is now known of replicas being moved.
     pub movement: Movement,
+    /// The configs on the topic that are not ours, where they were looked at.
+    pub unmanaged: Option<BTreeMap<String, String>>,
     /// When to look again.
     pub again: Action,
 }
@@ -91,6 +93,7 @@ impl Outcome {
             shape: Shape::Keep,
             difference: vec![],
             movement: Movement::Keep,
+            unmanaged: None,
             again,
         }
     }
@@ -124,6 +127,7 @@ impl Outcome {
                 shape,
                 difference: vec![],
                 movement,
+                unmanaged: None,
                 again,
             };
         };
@@ -133,6 +137,7 @@ impl Outcome {
             shape,
             difference: plan.difference,
             movement,
+            unmanaged: None,
             again,
         }
     }
@@ -154,8 +159,19 @@ impl Outcome {
             shape,
             difference: vec![],
             movement: Movement::Keep,
+            unmanaged: None,
             again,
         }
+    }
+
+    /// The outcome of a name that Kafka refused, told without the names of other topics.
+    #[must_use]
+    pub fn refused_name(name: &TopicName) -> Self {
+        let message = format!(
+            "Kafka refuses the name {name}: it may differ from another topic's only in . and _; make a new object with \
+             another name"
+        );
+        Self::held(Reason::InvalidTopicName, message, Action::Retry(Pace::SLOW))
     }
 
     /// The outcome of configs that Kafka refused while it took the others.
@@ -171,6 +187,7 @@ impl Outcome {
             shape,
             difference: vec![],
             movement: Movement::Keep,
+            unmanaged: None,
             again: Action::AwaitChange,
         }
     }
@@ -255,6 +272,13 @@ pub fn next(
             status.reassignment = Some(reassignment(previous, progress, now));
         }
     }
+    if let Some(unmanaged) = &outcome.unmanaged {
+        status.unmanaged_config.clone_from(unmanaged);
+    }
+    let managed = &status.managed_config;
+    status
+        .unmanaged_config
+        .retain(|key, _| !managed.contains_key(key));
     let facts = conditions::summary(
         outcome.reason.progress(),
         outcome.reason.as_str(),

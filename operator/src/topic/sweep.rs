@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use ottla_crds::topic::Difference;
-use ottla_crds::{KafkaTopic, KafkaTopicStatus};
+use ottla_crds::{KafkaCluster, KafkaTopic, KafkaTopicStatus};
 use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery};
 use ottla_kafka::types::{ClusterId, TopicName};
 use tracing::{debug, info};
@@ -16,8 +16,9 @@ use super::desired::{self, Desired};
 use super::plan::replication::{REPLICATION_FACTOR, needs_look};
 use super::plan::{self, Policy, Recorded, Sight};
 use super::reason::Reason;
-use super::{at_home, held, observe, status};
+use super::{held, look, observe, status};
 use crate::cluster::cluster_key;
+use crate::cluster::tenancy::Tenure;
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Context, Key, Stop};
@@ -35,6 +36,7 @@ struct AtRest {
     object: Arc<KafkaTopic>,
     desired: Desired,
     recorded: Recorded,
+    tenure: Tenure,
 }
 
 /// Sweeps until told to stop.
@@ -72,7 +74,10 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
     else {
         return 0;
     };
-    let at_rest = at_rest(ctx, cluster, &id);
+    let Some(object) = ctx.stores.clusters.object(cluster) else {
+        return 0;
+    };
+    let at_rest = at_rest(ctx, &object, &id);
     let mut moved = 0;
     for chunk in at_rest.chunks(CHUNK) {
         let Some(suspects) = suspects(&*admin, chunk).await else {
@@ -96,23 +101,28 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
 }
 
 /// The topics that were reconciled in full: only they can drift.
-fn at_rest(ctx: &Context, cluster: &Key, id: &ClusterId) -> Vec<AtRest> {
+fn at_rest(ctx: &Context, cluster: &KafkaCluster, id: &ClusterId) -> Vec<AtRest> {
+    let named = Key::of(cluster);
     let objects = ctx.stores.topics.objects().into_iter();
     objects
         .filter_map(|object| {
             let key = Key::of(&*object);
             let status = object.status.as_ref()?;
             let recorded = status::recorded(status, id);
-            let rests = cluster_key(&key, &object.spec.cluster_ref) == *cluster
+            let rests = cluster_key(&key, &object.spec.cluster_ref) == named
                 && object.metadata.deletion_timestamp.is_none()
                 && status.observed_generation == Some(generation(&*object))
                 && recorded.id.is_some()
                 && !held::by_purge(ctx, &object);
+            if !rests || object.spec.suspend {
+                return None;
+            }
             let desired = desired::parse(&object.name_any(), &object.spec).ok()?;
-            (rests && !desired.suspend).then_some(AtRest {
+            Some(AtRest {
                 key,
+                desired: look::completed(cluster, desired).ok()?,
+                tenure: look::tenure(&object, cluster),
                 object,
-                desired,
                 recorded,
             })
         })
@@ -192,7 +202,7 @@ fn differs(topic: &AtRest, live: plan::Live) -> bool {
     let replaced = topic.recorded.id != Some(live.id);
     let replicas = replicas_differ(topic, &live, status);
     let policy = Policy {
-        home: at_home(&topic.object),
+        tenure: topic.tenure,
         accepted: None,
         other_owner: None,
     };

@@ -1,183 +1,89 @@
-//! One pass over a topic whose object stays: from its cluster to the outcome of its plan.
+//! One pass over a topic whose object stays: what was planned is saved, carried out, and made an outcome.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use ottla_crds::topic::{DeletionPolicy, DriftPolicy};
-use ottla_crds::{ACCEPT_TOPIC_ID, KafkaTopic};
-use ottla_kafka::admin::{Admin, NewTopic};
-use ottla_kafka::error::{Class, KafkaError};
-use ottla_kafka::types::ClusterId;
+use ottla_crds::KafkaTopic;
+use ottla_kafka::admin::NewTopic;
+use ottla_kafka::error::{Class, ErrorCode, KafkaError};
 use tracing::info;
 
-use super::claimants::{may_refer, other_owner};
 use super::desired::Desired;
 use super::execute::{Done, holds_records, perform};
+use super::look::{self, End, Look};
 use super::plan::replication::{self, Replicas};
-use super::plan::{self, Claim, Live, Plan, Policy, Recorded, Refusal, Save, Sight};
+use super::plan::{self, Claim, Live, Plan, Recorded, Save, Sight};
 use super::reason::Reason;
 use super::status::{self, Outcome, Shape};
-use super::{Topics, at_home, ledger, notes, observe};
+use super::{Topics, notes};
 use crate::cluster::cluster_key;
-use crate::connections::{Slot, Standing};
+use crate::cluster::tenancy::Tenure;
 use crate::runtime::apply::{self, Guard};
-use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Action, Context, Error, Key};
-
-/// When to ask again for a place at a crowded cluster, should nobody have called until then.
-pub(super) const CROWDED: Duration = Duration::from_secs(2);
-
-/// How a pass ends.
-pub(super) enum End {
-    /// With nothing to write down.
-    Wait(Action),
-    /// With something to write down, about the object in this state.
-    Outcome(Arc<KafkaTopic>, Box<Outcome>),
-}
-
-/// A Kafka that may be used.
-pub(super) struct Kafka {
-    pub(super) admin: Arc<dyn Admin>,
-    pub(super) id: ClusterId,
-    /// A place among those who wait for it.
-    pub(super) _slot: Slot,
-}
-
-/// Finds the Kafka of an object, or says why there is none at present.
-pub(super) fn kafka(ctx: &Context, object: &KafkaTopic) -> Result<Kafka, End> {
-    let named = cluster_key(&Key::of(object), &object.spec.cluster_ref);
-    let held = |reason, message| {
-        let outcome = Outcome::held(reason, message, Action::AwaitChange);
-        Err(End::Outcome(Arc::new(object.clone()), Box::new(outcome)))
-    };
-    let Some(cluster) = ctx
-        .stores
-        .clusters
-        .object(&named)
-        .filter(|_| may_refer(ctx, object))
-    else {
-        let message = format!("KafkaCluster {named} does not exist, or may not be used from this namespace");
-        return held(Reason::ClusterNotFound, message);
-    };
-    let connection = ctx.connections.get(&named);
-    if let Some(connection) = &connection
-        && let Some((admin, id)) = connection.usable()
-    {
-        let slot = connection.slot(super::KIND, &Key::of(object), &ctx.queues.topics);
-        let slot = slot.ok_or(End::Wait(Action::After(CROWDED)))?;
-        return Ok(Kafka {
-            admin,
-            id,
-            _slot: slot,
-        });
-    }
-    let ready = cluster
-        .status
-        .as_ref()
-        .and_then(|status| find(&status.conditions, READY));
-    let refused = connection.is_some_and(|connection| connection.standing() == Standing::Unusable);
-    match ready.filter(|ready| ready.status == "False" || refused) {
-        Some(ready) => held(
-            Reason::ClusterNotReady,
-            format!("KafkaCluster {named} is not ready: {}", ready.reason),
-        ),
-        // Not looked at yet since our start: its first look wakes us.
-        None => Err(End::Wait(Action::AwaitChange)),
-    }
-}
 
 /// One pass.
 pub(super) async fn pass(
     topics: &Topics,
     ctx: &Context,
     object: Arc<KafkaTopic>,
-    desired: &Desired,
+    desired: Desired,
 ) -> Result<End, Error> {
-    let kafka = match kafka(ctx, &object) {
-        Ok(kafka) => kafka,
+    let look = match look::look(topics, ctx, &object, desired).await {
+        Ok(look) => look,
         Err(end) => return Ok(end),
     };
-    let recorded = status::recorded(&object.status.clone().unwrap_or_default(), &kafka.id);
-    let mut doubt = None;
-    let sight = match observe::topic(&*kafka.admin, desired, &recorded).await {
-        Ok(Some(live)) => {
-            topics.in_sight(&object);
-            Sight::Present(live)
-        }
-        Ok(None) if recorded.id.is_none() => Sight::Absent,
-        Ok(None) if told_gone(&object, desired) => Sight::Absent,
-        Ok(None) => match topics.out_of_sight(&object) {
-            Some(wait) => {
-                doubt = Some(wait);
-                Sight::OutOfSight
-            }
-            None => Sight::Absent,
-        },
-        Err(error) => return Ok(failed(ctx, object, &error, Shape::Keep)),
-    };
-    let live_id = if let Sight::Present(live) = &sight {
-        Some(live.id)
-    } else {
-        None
-    };
-    let policy = Policy {
-        home: at_home(&object),
-        accepted: object
-            .annotations()
-            .get(ACCEPT_TOPIC_ID)
-            .and_then(|id| id.trim().parse().ok())
-            .or_else(|| ledger::replaced(&object, recorded.id?)),
-        other_owner: other_owner(topics, ctx, &object, (desired.name.as_str(), &kafka.id), live_id),
-    };
-    let mut plan = plan::plan(desired, &sight, &recorded, &policy);
-    refuse_distant_deletion(&mut plan, desired, &policy);
-    if let Some(wait) = doubt {
+    if let Some(wait) = look.doubt {
         let outcome = Outcome {
             again: Action::After(wait),
-            ..Outcome::of(plan, Shape::Keep, wait)
+            ..Outcome::of(look.plan, Shape::Keep, wait)
         };
         return Ok(End::Outcome(object, Box::new(outcome)));
     }
-    let object = save(ctx, object, &kafka, &sight, &plan).await?;
-    let end = carry_out(ctx, object, &kafka, desired, &sight, &recorded, plan).await;
-    if matches!(sight, Sight::Absent) {
-        topics.in_sight(match &end {
-            End::Outcome(object, _) => object,
-            End::Wait(_) => return Ok(end),
-        });
+    if only_defaults_moved(&object, &look.plan) {
+        let own = Key::of(&*object);
+        let named = cluster_key(&own, &object.spec.cluster_ref);
+        if let Some(wait) = topics.spread.turn(&named, &own) {
+            return Ok(End::Wait(Action::After(wait)));
+        }
+    }
+    let object = save(ctx, object, &look).await?;
+    let (absent, unmanaged) = (matches!(look.sight, Sight::Absent), look.unmanaged.clone());
+    let mut end = carry_out(ctx, object, look).await;
+    if let End::Outcome(object, outcome) = &mut end {
+        outcome.unmanaged = unmanaged;
+        if absent {
+            topics.in_sight(object);
+        }
     }
     Ok(end)
 }
 
-/// The absence was believed and told before, and nothing came of it: it needs no second look.
-fn told_gone(object: &KafkaTopic, desired: &Desired) -> bool {
-    let status = object.status.as_ref();
-    let ready = status.and_then(|status| find(&status.conditions, READY));
-    desired.drift == DriftPolicy::Report
-        && ready.is_some_and(|ready| ready.reason == Reason::TopicGone.as_str())
-}
-
-/// From another namespace than the KafkaCluster's no topic is deleted: the object says so while it lives.
-fn refuse_distant_deletion(plan: &mut Plan, desired: &Desired, policy: &Policy) {
-    if desired.deletion == DeletionPolicy::Delete && !policy.home && plan.claim != Claim::HandsOff {
-        plan.refusals.push(Refusal {
-            reason: Reason::DeletionNotAllowed,
-            message: "deletionPolicy Delete works only in the KafkaCluster's own namespace; set it to Retain"
-                .to_owned(),
-        });
-    }
+/// The object is as it was reconciled before, nobody touched the topic, and yet configs are to change: the
+/// KafkaCluster's defaults did.
+fn only_defaults_moved(object: &KafkaTopic, plan: &Plan) -> bool {
+    let judged = object
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    let ours = |action: &plan::Action| match action {
+        plan::Action::Alter { set, unset, .. } => {
+            !unset.is_empty() || set.keys().any(|key| !plan.drifted.contains(key))
+        }
+        _ => false,
+    };
+    judged == Some(generation(object)) && plan.claim == Claim::Ours && plan.actions.iter().any(ours)
 }
 
 /// Writes down what must be known should we die during the act. A change of the object meanwhile ends the pass.
 async fn save(
     ctx: &Context,
     object: Arc<KafkaTopic>,
-    kafka: &Kafka,
-    sight: &Sight,
-    plan: &Plan,
+    Look {
+        kafka, sight, plan, ..
+    }: &Look,
 ) -> Result<Arc<KafkaTopic>, Error> {
     let previous = object.status.clone().unwrap_or_default();
     let name = object.name_any();
@@ -226,15 +132,16 @@ async fn save(
 }
 
 /// Carries the plan out and says what became of it.
-async fn carry_out(
-    ctx: &Context,
-    object: Arc<KafkaTopic>,
-    kafka: &Kafka,
-    desired: &Desired,
-    sight: &Sight,
-    recorded: &Recorded,
-    plan: Plan,
-) -> End {
+async fn carry_out(ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
+    let Look {
+        kafka,
+        desired,
+        sight,
+        recorded,
+        plan,
+        tenure,
+        ..
+    } = look;
     let moving = object
         .status
         .as_ref()
@@ -244,7 +151,7 @@ async fn carry_out(
     if plan.claim == Claim::HandsOff {
         return End::Outcome(object, Box::new(Outcome::of(plan, Shape::Keep, poll)));
     }
-    let mut live = if let Sight::Present(live) = sight {
+    let mut live = if let Sight::Present(live) = &sight {
         Some(live.clone())
     } else {
         None
@@ -270,23 +177,27 @@ async fn carry_out(
                 live = live.map(|live| plan::applied(live, action));
             }
             Ok(Done::Partly(keys)) => refused = keys,
+            Err(error) if is_foreign_collision(action, &error, tenure) => {
+                let outcome = Outcome::refused_name(&desired.name);
+                return End::Outcome(object, Box::new(outcome));
+            }
             Err(error) => {
                 let shape = live.as_ref().map_or(Shape::Keep, |live| {
-                    Shape::of(&kafka.id, live, plan::managed(desired, recorded, live))
+                    Shape::of(&kafka.id, live, plan::managed(&desired, &recorded, live))
                 });
-                return after_failure(ctx, object, action, recorded, &plan, &error, shape);
+                return after_failure(ctx, object, action, &recorded, &plan, &error, shape);
             }
         }
         let notes = notes::of_action(&plan, action, grows_over_records);
         ctx.publish(super::KIND, &*object, &notes).await;
     }
-    ctx.publish(super::KIND, &*object, &notes::of_claim(&plan, sight))
+    ctx.publish(super::KIND, &*object, &notes::of_claim(&plan, &sight))
         .await;
     // What Kafka left open about a created topic is seen at the next look.
     let Some(live) = live else {
         return End::Wait(Action::After(Duration::from_secs(1)));
     };
-    let shape = Shape::of(&kafka.id, &live, plan::managed(desired, recorded, &live));
+    let shape = Shape::of(&kafka.id, &live, plan::managed(&desired, &recorded, &live));
     let outcome = if refused.is_empty() {
         Outcome::of(plan, shape, poll)
     } else {
@@ -316,6 +227,13 @@ fn created_topic(asked: &NewTopic, created: &ottla_kafka::admin::CreatedTopic) -
     Some(plan::applied(live, &action))
 }
 
+/// Kafka names the topic that a new one would collide with. Only the KafkaCluster's own namespace may read that.
+fn is_foreign_collision(action: &plan::Action, error: &KafkaError, tenure: Tenure) -> bool {
+    matches!(action, plan::Action::Create(_))
+        && error.code() == Some(ErrorCode::INVALID_TOPIC_EXCEPTION)
+        && tenure != Tenure::Home
+}
+
 fn after_failure(
     ctx: &Context,
     object: Arc<KafkaTopic>,
@@ -337,7 +255,7 @@ fn after_failure(
     failed(ctx, object, error, shape)
 }
 
-fn failed(ctx: &Context, object: Arc<KafkaTopic>, error: &KafkaError, shape: Shape) -> End {
+pub(super) fn failed(ctx: &Context, object: Arc<KafkaTopic>, error: &KafkaError, shape: Shape) -> End {
     poke(ctx, &object, error);
     End::Outcome(object, Box::new(Outcome::failed(error, shape)))
 }

@@ -72,8 +72,13 @@ impl Api {
 
     /// Deletes as a user would: an object with finalizers stays until they are gone.
     pub(crate) fn delete(&self, plural: &str, name: &str) {
+        self.delete_in("kafka", plural, name);
+    }
+
+    /// The same in another namespace.
+    pub(crate) fn delete_in(&self, namespace: &str, plural: &str, name: &str) {
         let mut state = self.state();
-        let path = format!("{plural}/kafka/{name}");
+        let path = format!("{plural}/{namespace}/{name}");
         let Some(mut object) = state.objects.remove(&path) else {
             return;
         };
@@ -84,6 +89,23 @@ impl Api {
             object["metadata"]["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
             state.store(path, object);
         }
+    }
+
+    /// Makes all objects of a kind as old as each other.
+    pub(crate) fn created_at_once(&self, plural: &str) {
+        let prefix = format!("{plural}/");
+        for (path, object) in &mut self.state().objects {
+            if path.starts_with(&prefix) {
+                object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+            }
+        }
+    }
+
+    /// Annotates an object as a user would.
+    pub(crate) fn annotate(&self, plural: &str, name: &str, annotations: Value) {
+        let mut object = self.get(plural, name).expect("the object is there");
+        object["metadata"]["annotations"] = annotations;
+        self.put(plural, object);
     }
 
     /// Takes every finalizer off an object, as a person in a hurry would.

@@ -129,10 +129,10 @@ async fn a_topic_out_of_sight_says_so_while_that_is_doubted() {
     world.settle().await;
     assert_eq!(world.ready("orders"), ("False".into(), "TopicMissing".into()));
     assert_eq!(world.kafka.changes(), changes);
-    tokio::time::advance(Duration::from_secs(29)).await;
+    tokio::time::advance(Duration::from_secs(25)).await;
     world.settle().await;
     assert_eq!(world.ready("orders").1, "TopicMissing");
-    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::time::advance(Duration::from_secs(6)).await;
     world.settle().await;
     assert_eq!(world.ready("orders").1, "Ready");
     assert_eq!(world.api.events(), ["TopicRecreated"]);

@@ -11,10 +11,14 @@
 mod api;
 mod bad_input;
 mod crashes;
+mod defaults;
+mod destruction;
 mod drift;
 mod driver;
 mod ownership;
 mod replication;
+mod suspended;
+mod tenancy;
 mod world;
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ use ottla_operator::runtime::config::Config;
 use ottla_operator::runtime::metrics::Metrics;
 use ottla_operator::runtime::store::{Broken, Entry, Store};
 use ottla_operator::runtime::watch::Watched;
-use ottla_operator::runtime::{Action, Context, Key, Reconciler};
+use ottla_operator::runtime::{Action, Context, Key, Reconciler, namespaces};
 use ottla_operator::topic::{self, Topics};
 use serde_json::{Value, json};
 
@@ -20,6 +20,9 @@ use crate::api::Api;
 
 pub(crate) const TOPICS: &str = "kafkatopics";
 pub(crate) const CLUSTERS: &str = "kafkaclusters";
+
+/// The longest wait that belongs to a story's course: a deletion waits for others that come with it.
+const SOON: std::time::Duration = std::time::Duration::from_secs(3);
 
 pub(crate) struct World {
     pub(crate) api: Api,
@@ -36,12 +39,25 @@ impl World {
         world
     }
 
+    /// The same with an operator that sees some namespaces only.
+    pub(crate) fn restricted_to(namespaces: &[&str]) -> Self {
+        let config = Config {
+            watch_namespaces: namespaces.iter().map(|&name| name.to_owned()).collect(),
+            ..Config::default()
+        };
+        Self::with(Api::default(), Arc::new(FakeKafka::with_brokers(3)), config)
+    }
+
     fn on(api: Api, kafka: Arc<FakeKafka>) -> Self {
+        Self::with(api, kafka, Config::default())
+    }
+
+    fn with(api: Api, kafka: Arc<FakeKafka>, config: Config) -> Self {
         let to = kafka.clone();
         let connections = Connections::new(Box::new(move |_| to.clone()));
         let ctx = Arc::new(Context::new(
             api.client(),
-            Config::default(),
+            config,
             connections,
             Arc::new(Metrics::default()),
         ));
@@ -66,6 +82,15 @@ impl World {
             .put(CLUSTERS, object("KafkaCluster", "kafka", "kafka", spec));
     }
 
+    /// A namespace with labels.
+    pub(crate) fn namespace(&self, name: &str, labels: Value) {
+        let meta = json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "uid": format!("uid-of-{name}"), "labels": labels}});
+        let meta: namespaces::Meta = serde_json::from_value(meta).unwrap();
+        let entry = Entry::Object(Arc::new(meta));
+        self.ctx.stores.namespaces.observe(&namespaces::key(name), &entry);
+    }
+
     pub(crate) fn topic(&self, name: &str, spec: Value) {
         self.topic_in("kafka", name, spec);
     }
@@ -88,6 +113,14 @@ impl World {
         for cluster in self.ctx.stores.clusters.objects() {
             actions.extend(Clusters.reconcile(&self.ctx, cluster).await);
         }
+        actions.extend(self.pass_topics().await);
+        self.sync();
+        actions
+    }
+
+    /// One pass over every KafkaTopic, its KafkaCluster left alone.
+    pub(crate) async fn pass_topics(&self) -> Vec<Action> {
+        let mut actions = vec![];
         let mut keys: Vec<Key> = self
             .ctx
             .stores
@@ -107,16 +140,31 @@ impl World {
         actions
     }
 
-    /// Passes until nothing moves in either world.
+    /// Passes until nothing moves in either world, short waits included.
     pub(crate) async fn settle(&self) {
-        for _ in 0..12 {
+        for _ in 0..100 {
             let before = (self.api.writes().len(), self.kafka.topics());
-            self.pass().await;
-            if before == (self.api.writes().len(), self.kafka.topics()) {
-                return;
+            let actions = self.pass().await;
+            if before != (self.api.writes().len(), self.kafka.topics()) {
+                continue;
+            }
+            let waits = actions.into_iter().filter_map(|action| match action {
+                Action::After(wait) if wait <= SOON => Some(wait),
+                _ => None,
+            });
+            match waits.min() {
+                Some(wait) => tokio::time::advance(wait).await,
+                None => return,
             }
         }
         panic!("does not come to rest: {:?}", self.api.writes());
+    }
+
+    /// The object of another namespace.
+    pub(crate) fn of(&self, namespace: &str, name: &str) -> Option<Value> {
+        let all = self.api.list(TOPICS).into_iter();
+        all.into_iter()
+            .find(|object| object["metadata"]["name"] == name && object["metadata"]["namespace"] == namespace)
     }
 
     /// Ready's status and reason of a KafkaTopic.

@@ -89,7 +89,14 @@ fn a_broker_that_is_down_is_named_and_the_cluster_stays_ready() {
         None,
         None,
     );
-    let status = next(&KafkaClusterStatus::default(), &verdict, 1, at(1)).unwrap();
+    let status = next(
+        &KafkaClusterStatus::default(),
+        &verdict,
+        &Aside::default(),
+        1,
+        at(1),
+    )
+    .unwrap();
     assert!(conditions::is_true(&status.conditions, conditions::READY));
     let listeners = conditions::find(&status.conditions, LISTENERS_REACHABLE).unwrap();
     assert_eq!(
@@ -116,7 +123,10 @@ fn another_cluster_is_accepted_only_by_name() {
         ..KafkaClusterStatus::default()
     };
     assert_eq!(
-        next(&previous, &refused, 1, at(1)).unwrap().cluster_id.as_deref(),
+        next(&previous, &refused, &Aside::default(), 1, at(1))
+            .unwrap()
+            .cluster_id
+            .as_deref(),
         Some("A")
     );
 }
@@ -124,7 +134,14 @@ fn another_cluster_is_accepted_only_by_name() {
 #[test]
 fn the_same_look_writes_nothing() {
     let look = || judge(found(&[ListenerResult::Reachable], "A"), None, None);
-    let status = next(&KafkaClusterStatus::default(), &look(), 3, at(1)).unwrap();
-    assert_eq!(next(&status, &look(), 3, at(99)), None);
-    assert!(next(&status, &look(), 4, at(99)).is_some());
+    let status = next(
+        &KafkaClusterStatus::default(),
+        &look(),
+        &Aside::default(),
+        3,
+        at(1),
+    )
+    .unwrap();
+    assert_eq!(next(&status, &look(), &Aside::default(), 3, at(99)), None);
+    assert!(next(&status, &look(), &Aside::default(), 4, at(99)).is_some());
 }

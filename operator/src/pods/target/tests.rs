@@ -20,6 +20,11 @@ impl Catalog for Objects {
             .get(&(namespace.to_owned(), name.to_owned()))
             .cloned()
     }
+
+    fn may_refer(&self, cluster: &KafkaCluster, from: &str) -> bool {
+        let all = cluster.spec.allowed_namespaces.from == ottla_crds::namespaces::NamespacesFrom::All;
+        all || cluster.metadata.namespace.as_deref() == Some(from)
+    }
 }
 
 fn ready(status: &str, generation: i64) -> Value {

@@ -116,6 +116,29 @@ pub fn managed(desired: &Desired, recorded: &Recorded, live: &Live) -> BTreeMap<
     asked.chain(left).collect()
 }
 
+/// The most configs of others that are told.
+const MOST_TOLD: usize = 64;
+/// The longest value of theirs that is told whole, in characters.
+const LONGEST_TOLD: usize = 256;
+
+/// The configs set on the topic that are not ours, cut to what a status should carry.
+#[must_use]
+pub fn unmanaged(desired: &Desired, recorded: &Recorded, live: &Live) -> BTreeMap<String, String> {
+    let others = live.config.iter().filter(|(key, entry)| {
+        let ours = desired.config.contains_key(*key) || recorded.managed.contains_key(*key);
+        entry.source == ConfigSource::Topic && (!ours || desired.unmanaged.contains(*key))
+    });
+    let told = others.map(|(key, entry)| {
+        let value = entry.value.as_deref().unwrap_or_default();
+        let mut cut: String = value.chars().take(LONGEST_TOLD).collect();
+        if cut.len() < value.len() {
+            cut.push('…');
+        }
+        (key.clone(), cut)
+    });
+    told.take(MOST_TOLD).collect()
+}
+
 fn told(live: &Live, key: &str, desired: &String) -> Difference {
     difference(
         key,

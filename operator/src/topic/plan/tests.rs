@@ -23,6 +23,7 @@ fn desired(partitions: Option<i32>, config: &[(&str, &str)]) -> Desired {
         name: "t".parse().unwrap(),
         partitions: partitions.map(count),
         replication_factor: None,
+        at_creation: crate::topic::defaults::Shape::default(),
         config: config
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
@@ -71,7 +72,7 @@ fn ours(managed: &[(&str, &str)]) -> Recorded {
 
 fn home() -> Policy {
     Policy {
-        home: true,
+        tenure: Tenure::Home,
         accepted: None,
         other_owner: None,
     }
@@ -157,7 +158,7 @@ fn existing_topics_are_adopted_by_policy(
         ..desired(Some(3), &[])
     };
     let policy = Policy {
-        home: is_home,
+        tenure: if is_home { Tenure::Home } else { Tenure::Guest },
         ..home()
     };
     let plan = plan(
@@ -361,7 +362,7 @@ prop_compose! {
         adoption in prop_oneof![Just(AdoptionPolicy::Always), Just(AdoptionPolicy::IfMatching), Just(AdoptionPolicy::Never)],
         recorded_id in proptest::option::of(1..3_u128),
         announced in any::<bool>(),
-        is_home in any::<bool>(),
+        tenure in prop_oneof![Just(Tenure::Home), Just(Tenure::Own), Just(Tenure::Guest), Just(Tenure::Outside)],
         rival in any::<bool>(),
         sight in 0..3_u8,
     ) -> (Desired, Sight, Recorded, Policy) {
@@ -378,7 +379,7 @@ prop_compose! {
             managed,
             ..Recorded::default()
         };
-        let policy = Policy { home: is_home, accepted: None, other_owner: rival.then(|| "r".to_owned()) };
+        let policy = Policy { tenure, accepted: None, other_owner: rival.then(|| "r".to_owned()) };
         let sight = match sight {
             0 => Sight::Absent,
             1 => Sight::OutOfSight,

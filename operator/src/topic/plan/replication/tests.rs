@@ -28,6 +28,7 @@ fn wants(number: i32) -> Desired {
         name: "t".parse().unwrap(),
         partitions: None,
         replication_factor: Some(factor(number)),
+        at_creation: crate::topic::defaults::Shape::default(),
         config: BTreeMap::new(),
         unmanaged: BTreeSet::new(),
         deletion: DeletionPolicy::Retain,
@@ -101,7 +102,7 @@ fn recorded(moving_to: Option<i32>) -> Recorded {
 
 fn planned(desired: &Desired, live: &Live, recorded: &Recorded) -> Plan {
     let policy = Policy {
-        home: true,
+        tenure: crate::cluster::tenancy::Tenure::Home,
         accepted: None,
         other_owner: None,
     };
