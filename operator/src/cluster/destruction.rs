@@ -15,7 +15,7 @@ use crate::runtime::{Context, Key};
 /// The condition, and the reason, of a cluster whose topics are not deleted for now.
 pub const DESTRUCTION_HOLD: &str = "DestructionHold";
 /// How far ahead a release may reach: one that is forgotten must not disarm the guard for good.
-const LONGEST_RELEASE: Duration = Duration::from_hours(24);
+const LONGEST_RELEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What stands about the destruction of a cluster's topics.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -264,10 +264,7 @@ fn face(entry: Option<&Entry<KafkaCluster>>) -> Option<(&str, Option<i64>, Optio
 
 /// Has what a namespace holds looked at again: its labels may let it refer to other clusters than before.
 fn wake_namespace(ctx: &Context, namespace: &str) {
-    fn wake<K: ResourceExt>(objects: Vec<Arc<K>>, namespace: &str, queue: &Queue)
-    where
-        K: kube::Resource<DynamicType = ()>,
-    {
+    fn wake<K: kube::Resource<DynamicType = ()>>(objects: Vec<Arc<K>>, namespace: &str, queue: &Queue) {
         for object in objects {
             if object.namespace().as_deref() == Some(namespace) {
                 queue.add(Key::of(&*object));

@@ -27,13 +27,12 @@ impl Spread {
         let now = Instant::now();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let turns = all.entry(cluster.clone()).or_default();
-        let at = match turns.given.get(topic) {
-            Some(at) => *at,
-            None => {
-                let at = turns.next.unwrap_or(now).max(now);
-                turns.next = Some(at + BETWEEN);
-                at
-            }
+        let at = if let Some(at) = turns.given.get(topic) {
+            *at
+        } else {
+            let at = turns.next.unwrap_or(now).max(now);
+            turns.next = Some(at + BETWEEN);
+            at
         };
         if at <= now {
             turns.given.remove(topic);
