@@ -14,7 +14,8 @@ use super::Purges;
 use super::desired::Desired;
 use super::reason::Reason;
 use super::status::{self, Outcome, Place};
-use crate::cluster::cluster_key;
+use crate::cluster::tenancy::{self, Access};
+use crate::cluster::{access, cluster_key};
 use crate::connections::{Slot, Standing};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::conditions::{READY, find};
@@ -71,10 +72,11 @@ impl<'a> Scene<'a> {
         let saved = object.status.clone().unwrap_or_default();
         let found = place(&object, topic.as_deref(), &saved).and_then(|(name, cluster_ref)| {
             let key = cluster_key(&Key::of(&*object), &cluster_ref);
-            if key.namespace != object.namespace().unwrap_or_default() {
+            if !may_purge(ctx, &object, &key, &name) {
                 return Err(held(
                     Reason::NotAllowed,
-                    "a topic is purged only from the namespace of its KafkaCluster",
+                    "a topic is purged only from the namespace of its KafkaCluster, or from the one that its \
+                     topicNamePolicy gives the name to",
                 ));
             }
             Ok((name, cluster_ref, key))
@@ -186,9 +188,22 @@ fn place(
     }
 }
 
+/// Whether the topic belongs to the purge's namespace, as far as its KafkaCluster may be used from there.
+fn may_purge(ctx: &Context, object: &KafkaTopicPurge, cluster: &Key, name: &TopicName) -> bool {
+    let own = object.namespace().unwrap_or_default();
+    let found = ctx.stores.clusters.object(cluster);
+    found.is_none_or(|found| {
+        let policy = found.spec.topic_name_policy.as_ref();
+        access(&ctx.stores, &found, &own) != Access::Allowed
+            || tenancy::tenure(policy, &cluster.namespace, &own, name.as_str()).may_take_and_delete()
+    })
+}
+
 /// The Kafka to work on; none while it is crowded, and then the purge is called when there is room.
 fn kafka(ctx: &Context, cluster: &Key, purge: &Key) -> Result<Option<Kafka>, Box<Outcome>> {
-    let Some(object) = ctx.stores.clusters.object(cluster) else {
+    let found = ctx.stores.clusters.object(cluster);
+    let Some(object) = found.filter(|found| access(&ctx.stores, found, &purge.namespace) == Access::Allowed)
+    else {
         let message =
             format!("KafkaCluster {cluster} does not exist, or may not be used from this namespace");
         return Err(held(Reason::ClusterNotFound, message));

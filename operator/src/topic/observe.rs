@@ -91,7 +91,12 @@ async fn layout(admin: &dyn Admin, topic: &Topic) -> Result<Layout, KafkaError> 
         .unwrap_or_else(|| Err(unanswered("describe the topic")))?
         .ok_or_else(|| unanswered("describe the topic"))?;
     let brokers = admin.describe_cluster().await?.brokers;
-    let needed = configs(admin, &topic.name, ConfigKeys::Named([MIN_IN_SYNC.to_owned()].into())).await?;
+    let needed = configs(
+        admin,
+        &topic.name,
+        ConfigKeys::Named([MIN_IN_SYNC.to_owned()].into()),
+    )
+    .await?;
     let partitions = topic.partitions.iter().map(|partition| {
         let key = at(&topic, partition);
         let unlisted = || Err(unanswered("list the reassignments of the topic"));
