@@ -66,7 +66,7 @@ async fn what_somebody_else_changes_is_set_back_or_reported() -> Result<()> {
             .await_says(Kind::Topic, "reported", ("Ready", "False", "Drifted"), NEXT_SWEEP)
             .await?;
         let expected = json!([{"key": "segment.ms", "desired": "600000", "live": "700000"}]);
-        ensure!(told.at("/status/drift") == expected, "{}", told.at("/status/drift"));
+        ensure!(*told.at("/status/drift") == expected, "{}", told.at("/status/drift"));
         until("the other to be set back", Duration::from_secs(NEXT_SWEEP), async || {
             let value = config(scene, "corrected", "segment.ms").await?;
             ensure!(value.as_deref() == Some("600000"), "segment.ms is {value:?}");
