@@ -75,6 +75,8 @@ pub struct Metrics {
     admin_calls: Family<OperationOutcome, Counter>,
     admin_items: Family<OperationOutcome, Counter>,
     admin_seconds: Histograms<Operation>,
+    sweep_seconds: Histogram,
+    sweep_findings: Counter,
     purges: Family<MethodReason, Counter>,
     purged_records: Family<Method, Counter>,
     purge_seconds: Histograms<Method>,
@@ -147,6 +149,18 @@ impl Default for Metrics {
             "How long calls to Kafka took",
             admin_seconds.clone(),
         );
+        let sweep_seconds = seconds();
+        registry.register(
+            "sweep_duration_seconds",
+            "How long a look at all topics of one cluster took",
+            sweep_seconds.clone(),
+        );
+        let sweep_findings = Counter::default();
+        registry.register(
+            "sweep_findings",
+            "Topics that such a look found other than they should be",
+            sweep_findings.clone(),
+        );
         let purges = Family::default();
         registry.register("purges", "Purges that ended, by how", purges.clone());
         let purged_records = Family::default();
@@ -175,6 +189,8 @@ impl Default for Metrics {
             admin_calls,
             admin_items,
             admin_seconds,
+            sweep_seconds,
+            sweep_findings,
             purges,
             purged_records,
             purge_seconds,
@@ -271,6 +287,13 @@ impl Metrics {
         self.admin_seconds
             .get_or_create(&Operation { operation })
             .observe(took.as_secs_f64());
+    }
+
+    /// Takes in one look at all topics of a cluster, and how many were not as they should be.
+    pub fn swept(&self, found: usize, took: Duration) {
+        self.sweep_seconds.observe(took.as_secs_f64());
+        self.sweep_findings
+            .inc_by(u64::try_from(found).unwrap_or(u64::MAX));
     }
 
     /// Counts one item of a batch call to Kafka.

@@ -10,6 +10,7 @@ use ottla_crds::topic::Difference;
 use ottla_crds::{KafkaCluster, KafkaTopic, KafkaTopicStatus};
 use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery};
 use ottla_kafka::types::{ClusterId, TopicName};
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::desired::{self, Desired};
@@ -77,6 +78,7 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
     let Some(object) = ctx.stores.clusters.object(cluster) else {
         return 0;
     };
+    let began = Instant::now();
     let at_rest = at_rest(ctx, &object, &id);
     let mut moved = 0;
     for chunk in at_rest.chunks(CHUNK) {
@@ -90,6 +92,7 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
             ctx.queues.topics.add(key);
         }
     }
+    ctx.metrics.swept(moved, began.elapsed());
     debug!(
         namespace = cluster.namespace,
         name = cluster.name,

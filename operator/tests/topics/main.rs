@@ -137,6 +137,8 @@ async fn drift_is_found_by_the_sweep_and_put_right() {
     assert_eq!(sweep(&world.ctx, &Key::new("kafka", "kafka")).await, 1);
     world.settle().await;
     assert_eq!(world.live("orders").unwrap().config["segment.ms"], "5000");
+    let metrics = world.ctx.metrics.encode().unwrap();
+    assert!(metrics.contains("ottla_sweep_findings_total 1"), "{metrics}");
     assert_eq!(world.api.events(), ["DriftCorrected"]);
     assert_eq!(sweep(&world.ctx, &Key::new("kafka", "kafka")).await, 0);
 }
