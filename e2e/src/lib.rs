@@ -7,6 +7,7 @@
 //! each says `SKIPPED` and passes, so that a stray `cargo test` never touches somebody's cluster.
 
 pub mod broker;
+pub mod cli;
 pub mod fixtures;
 pub mod live;
 pub mod metrics;

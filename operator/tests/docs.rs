@@ -48,3 +48,41 @@ fn every_metric_has_its_row() {
         );
     }
 }
+
+/// The tests that a page names, as `` `file` `test` ``, and that do not exist.
+fn unknown_tests(page: &str) -> (usize, Vec<String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let words: Vec<&str> = page.split('`').collect();
+    let named = words
+        .windows(3)
+        .filter(|words| words[0].ends_with(".rs") && words[1] == " ");
+    let (mut known, mut unknown) = (0, vec![]);
+    for [file, _, test] in named.filter_map(|words| <[&str; 3]>::try_from(words).ok()) {
+        let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+        if text.contains(&format!("fn {test}(")) {
+            known += 1;
+        } else {
+            unknown.push(format!("{file} {test}"));
+        }
+    }
+    (known, unknown)
+}
+
+#[test]
+fn every_test_that_the_page_on_reliability_names_exists() {
+    let (known, unknown) = unknown_tests(&page("reliability.md"));
+    assert_eq!(unknown, Vec::<String>::new());
+    assert!(
+        known >= 30,
+        "only {known} tests were found: has the page another form?"
+    );
+}
+
+#[test]
+fn a_test_that_does_not_exist_is_found() {
+    let page = "| `operator/tests/docs.rs` `a_test_that_does_not_exist_is_found`; `operator/tests/docs.rs` `nowhere` |";
+    assert_eq!(
+        unknown_tests(page),
+        (1, vec!["operator/tests/docs.rs nowhere".to_owned()])
+    );
+}

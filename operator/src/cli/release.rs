@@ -28,7 +28,7 @@ const KINDS: [(&str, &str); 5] = [
 
 /// Options of `ottla-operator release`.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct Options {
+pub struct Options {
     /// Namespaces to release objects in, separated by commas; none means every namespace.
     #[arg(
         long,
@@ -36,23 +36,27 @@ pub(super) struct Options {
         value_delimiter = ',',
         default_value = ""
     )]
-    watch_namespaces: Vec<String>,
+    pub watch_namespaces: Vec<String>,
 
     /// Scale this Deployment, namespace/name, to zero first, and wait until its pods are gone: a running operator
     /// would put its finalizers back.
     #[arg(long)]
-    scale_down: Option<String>,
+    pub scale_down: Option<String>,
 
     /// Delete this Lease, namespace/name, once the operators have stopped: nobody holds it any more.
     #[arg(long)]
-    lease: Option<LeaseName>,
+    pub lease: Option<LeaseName>,
 
     /// Longest wait for the pods to go, in seconds.
     #[arg(long, default_value_t = 120)]
-    timeout_seconds: u64,
+    pub timeout_seconds: u64,
 }
 
-pub(super) async fn run(client: Client, options: Options) -> anyhow::Result<()> {
+/// Takes our finalizers off every object.
+///
+/// # Errors
+/// When an object could not be released, or the operator does not stop.
+pub async fn run(client: Client, options: Options) -> anyhow::Result<()> {
     if let Some(deployment) = &options.scale_down {
         let patience = Duration::from_secs(options.timeout_seconds);
         scale_down(&client, deployment, patience).await?;

@@ -5,15 +5,29 @@ use std::io::IsTerminal;
 
 use tracing::error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::config::LogFormat;
 
-/// Starts logging to standard output, and has panics logged like anything else. `filter` is in the syntax of
+/// Where the log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTo {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+/// Starts logging, and has panics logged like anything else. `filter` is in the syntax of
 /// `RUST_LOG`.
-pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+pub fn init(to: LogTo, format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_writer(match to {
+            LogTo::Output => BoxMakeWriter::new(std::io::stdout),
+            LogTo::Error => BoxMakeWriter::new(std::io::stderr),
+        })
         .with_target(false);
     let started = match format {
         LogFormat::Json => builder
@@ -22,7 +36,10 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
             .with_current_span(false)
             .try_init(),
         LogFormat::Text => {
-            let colours = std::io::stdout().is_terminal();
+            let colours = match to {
+                LogTo::Output => std::io::stdout().is_terminal(),
+                LogTo::Error => std::io::stderr().is_terminal(),
+            };
             builder.compact().with_ansi(colours).try_init()
         }
     };

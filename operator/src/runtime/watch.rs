@@ -98,7 +98,8 @@ pub async fn watch<K: Watched>(client: Client, scope: Scope, store: Store<K>, me
     }
 }
 
-fn read<K: Watched>(DeserializeGuard(object): DeserializeGuard<K>) -> (Key, Entry<K>) {
+/// One answer of the API server as the stores take it.
+pub(crate) fn read<K: Watched>(DeserializeGuard(object): DeserializeGuard<K>) -> (Key, Entry<K>) {
     match object {
         Ok(mut object) => {
             // Half of an object's size, and nobody reads it.

@@ -14,6 +14,7 @@ mod notes;
 pub mod observe;
 pub mod placement;
 pub mod plan;
+pub mod preview;
 pub mod reason;
 mod spread;
 pub mod status;

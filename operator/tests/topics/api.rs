@@ -108,6 +108,17 @@ impl Api {
         self.put(plural, object);
     }
 
+    /// Adds somebody else's finalizer.
+    pub(crate) fn add_finalizer(&self, plural: &str, name: &str, finalizer: &str) {
+        let mut state = self.state();
+        let path = format!("{plural}/kafka/{name}");
+        if let Some(mut object) = state.objects.remove(&path) {
+            let held = object["metadata"]["finalizers"].as_array_mut();
+            held.expect("the object has finalizers").push(json!(finalizer));
+            state.store(path, object);
+        }
+    }
+
     /// Takes every finalizer off an object, as a person in a hurry would.
     pub(crate) fn strip_finalizers(&self, plural: &str, name: &str) {
         let mut state = self.state();
@@ -173,9 +184,9 @@ impl State {
                 .push(body["reason"].as_str().unwrap_or_default().to_owned());
             return (StatusCode::CREATED, body);
         }
-        let (_, rest) = uri
-            .split_once("/namespaces/")
-            .expect("every request names a namespace");
+        let Some((_, rest)) = uri.split_once("/namespaces/") else {
+            return (StatusCode::OK, self.list(uri));
+        };
         let parts: Vec<&str> = rest.split('/').collect();
         let path = format!("{}/{}/{}", parts[1], parts[0], parts[2]);
         let Some(mut object) = self.objects.get(&path).cloned() else {
@@ -226,6 +237,19 @@ impl State {
             return (StatusCode::OK, object);
         }
         (StatusCode::OK, self.store(path, object))
+    }
+
+    /// Every object of a kind, as the API server lists them.
+    fn list(&self, uri: &str) -> Value {
+        let plural = uri.rsplit('/').next().unwrap_or_default();
+        let of_kind = |(path, _): &(&String, &Value)| path.split('/').next() == Some(plural);
+        let items: Vec<&Value> = self
+            .objects
+            .iter()
+            .filter(of_kind)
+            .map(|(_, object)| object)
+            .collect();
+        json!({"apiVersion": "ottla.dev/v1alpha1", "kind": "List", "metadata": {}, "items": items})
     }
 
     fn store(&mut self, path: String, mut object: Value) -> Value {

@@ -169,6 +169,7 @@ async fn a_finalizer_that_somebody_took_comes_back() {
     world.topic("orders", json!({"deletionPolicy": "Delete"}));
     world.settle().await;
     let queue = world.ctx.queues.topics.clone();
+    queue.start([]);
     while tokio::time::timeout(Duration::from_millis(1), queue.next())
         .await
         .map(|key| queue.done(&key))

@@ -16,6 +16,8 @@ mod destruction;
 mod drift;
 mod driver;
 mod ownership;
+mod preview;
+mod release;
 mod replication;
 mod suspended;
 mod tenancy;

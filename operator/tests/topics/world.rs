@@ -53,8 +53,7 @@ impl World {
     }
 
     fn with(api: Api, kafka: Arc<FakeKafka>, config: Config) -> Self {
-        let to = kafka.clone();
-        let connections = Connections::new(Box::new(move |_| to.clone()));
+        let connections = connections(&kafka);
         let ctx = Arc::new(Context::new(
             api.client(),
             config,
@@ -201,6 +200,12 @@ impl World {
         });
         (self.kafka.topics(), objects.collect())
     }
+}
+
+/// Connections that all lead to this Kafka.
+pub(crate) fn connections(kafka: &Arc<FakeKafka>) -> Connections {
+    let to = kafka.clone();
+    Connections::new(Box::new(move |_| to.clone()))
 }
 
 pub(crate) fn name_of(text: &str) -> TopicName {
