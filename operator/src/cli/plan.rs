@@ -157,10 +157,8 @@ async fn one(reader: &Reader, wanted: &Wanted) -> Planned {
     let Some(object) = ctx.stores.topics.object(&wanted.key) else {
         return Planned::faulty(&wanted.document, vec!["the object went away".to_owned()]);
     };
-    match preview(&reader.topics, ctx, &object).await {
-        Ok(preview) => Planned::of(&wanted.document, &wanted.key, &object, &preview),
-        Err(error) => Planned::faulty(&wanted.document, vec![error.to_string()]),
-    }
+    let preview = preview(&reader.topics, ctx, &object).await;
+    Planned::of(&wanted.document, &wanted.key, &object, &preview)
 }
 
 /// Reads a manifest as admission would; every fault names its field.

@@ -61,7 +61,7 @@ impl Reader {
             connections,
             Arc::new(Metrics::default()),
         ));
-        let topics = Arc::new(Topics::default());
+        let topics = Arc::new(Topics::for_preview());
         topic::triggers(&ctx, &topics);
         Self {
             ctx,
@@ -112,7 +112,16 @@ impl Reader {
             connection.set_standing(verdict.standing.clone(), verdict.foreign);
         }
         match verdict.standing {
-            Standing::Usable(id) => Ok(id),
+            Standing::Usable(id) => {
+                // What its spec says counts: it was judged here and now.
+                let generation = object.metadata.generation;
+                object.status.get_or_insert_default().observed_generation = generation;
+                self.ctx
+                    .stores
+                    .clusters
+                    .observe(cluster, &Entry::Object(Arc::new(object)));
+                Ok(id)
+            }
             Standing::Unproven | Standing::Unusable => Err(anyhow::anyhow!(
                 "KafkaCluster {cluster} cannot be used from here: {}: {}",
                 verdict.reason.as_str(),

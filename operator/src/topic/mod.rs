@@ -64,6 +64,8 @@ pub struct Topics {
     /// Since when an object is known to be at its end, with its topic, by the object's uid.
     doomed: Mutex<HashMap<String, Instant>>,
     spread: Spread,
+    /// Whether one answer that a topic is gone is believed: only where nothing follows from it.
+    believes_at_once: bool,
 }
 
 impl Reconciler for Topics {
@@ -197,8 +199,20 @@ async fn conclude(ctx: &Context, object: &Arc<KafkaTopic>, outcome: &Outcome) ->
 }
 
 impl Topics {
+    /// For who looks once and does nothing: an absence is believed at once.
+    #[must_use]
+    pub fn for_preview() -> Self {
+        Self {
+            believes_at_once: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether a topic that was seen before is out of sight long enough to be believed gone; else, how long to wait.
     fn out_of_sight(&self, object: &KafkaTopic) -> Option<Duration> {
+        if self.believes_at_once {
+            return None;
+        }
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         let since = *missing
             .entry(object.uid().unwrap_or_default())

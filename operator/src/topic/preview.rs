@@ -1,15 +1,16 @@
 //! What the next pass over a KafkaTopic would do. The same look and the same plan as the pass itself; nothing is done
 //! and nothing written.
 
+use std::sync::Arc;
+
 use kube::ResourceExt;
 use ottla_crds::KafkaTopic;
-use ottla_kafka::error::KafkaError;
 
 use super::execute::holds_records;
+use super::look::End;
 use super::plan::{Action, Live, Plan, Sight};
 use super::reason::Reason;
-use super::upkeep::{self, Doubt, Found};
-use super::{Topics, desired, held};
+use super::{Topics, desired, held, look};
 use crate::runtime::Context;
 
 /// What would happen.
@@ -35,43 +36,17 @@ pub enum Preview {
     },
 }
 
-/// Plans one pass over an object. An absence is believed at once: nothing is done about it.
-///
-/// # Errors
-/// When Kafka could not be asked.
-pub async fn preview(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> Result<Preview, KafkaError> {
+/// Plans one pass over an object, with [`Topics::for_preview`].
+pub async fn preview(topics: &Topics, ctx: &Context, object: &Arc<KafkaTopic>) -> Preview {
     let desired = match desired::parse(&object.name_any(), &object.spec) {
         Ok(desired) => desired,
         Err(invalid) => {
-            return Ok(Preview::Held {
+            return Preview::Held {
                 reason: invalid.reason,
                 message: invalid.message,
-            });
+            };
         }
     };
-    let kafka = match upkeep::kafka(ctx, object) {
-        Ok(kafka) => kafka,
-        Err(upkeep::End::Outcome(_, outcome)) => {
-            return Ok(Preview::Held {
-                reason: outcome.reason,
-                message: outcome.message,
-            });
-        }
-        Err(upkeep::End::Wait(_)) => {
-            return Ok(Preview::Held {
-                reason: Reason::ClusterNotReady,
-                message: "the KafkaCluster was not looked at yet".to_owned(),
-            });
-        }
-    };
-    let Found { sight, plan, .. } =
-        upkeep::look(topics, ctx, object, &desired, &kafka, Doubt::IsWaived).await?;
-    let mut grows_over_records = false;
-    for action in &plan.actions {
-        if let Action::Grow { topic, from, .. } = action {
-            grows_over_records = holds_records(&*kafka.admin, topic, *from).await;
-        }
-    }
     let waits = if desired.suspend {
         Some("suspend is true: none of this is done until it is false")
     } else if held::by_purge(ctx, object) {
@@ -79,14 +54,36 @@ pub async fn preview(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> Res
     } else {
         None
     };
-    let live = match sight {
+    let look = match look::look(topics, ctx, object, desired).await {
+        Ok(look) => look,
+        Err(End::Outcome(_, outcome)) => {
+            return Preview::Held {
+                reason: outcome.reason,
+                message: outcome.message,
+            };
+        }
+        Err(End::Wait(_)) => {
+            return Preview::Held {
+                reason: Reason::ClusterNotReady,
+                message: "whether the KafkaCluster may be used from this namespace cannot be told from here"
+                    .to_owned(),
+            };
+        }
+    };
+    let mut grows_over_records = false;
+    for action in &look.plan.actions {
+        if let Action::Grow { topic, from, .. } = action {
+            grows_over_records = holds_records(&*look.kafka.admin, topic, *from).await;
+        }
+    }
+    let live = match look.sight {
         Sight::Present(live) => Some(live),
         Sight::Absent | Sight::OutOfSight => None,
     };
-    Ok(Preview::Planned {
+    Preview::Planned {
         live,
-        plan: Box::new(plan),
+        plan: Box::new(look.plan),
         waits,
         grows_over_records,
-    })
+    }
 }

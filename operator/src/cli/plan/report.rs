@@ -12,6 +12,7 @@ use crate::runtime::Key;
 use crate::topic::desired;
 use crate::topic::plan::{Action, Claim, Live, Plan};
 use crate::topic::preview::Preview;
+use crate::topic::reason::Reason;
 
 /// How the plan is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -121,7 +122,9 @@ impl Planned {
         };
         match preview {
             Preview::Held { reason, message } => {
-                planned.effect = Effect::Refuse;
+                // What Kafka did not answer cannot be told; all else is a refusal.
+                let unanswered = [Reason::ClusterNotReady, Reason::KafkaError].contains(reason);
+                planned.effect = if unanswered { Effect::Fault } else { Effect::Refuse };
                 planned.refusals.push(Told {
                     reason: reason.as_str(),
                     message: message.clone(),
