@@ -139,6 +139,13 @@ impl World {
         actions
     }
 
+    /// Whether deletions gather, or defaults reach one topic after the other: then a short wait is part of the story.
+    fn gathers(&self) -> bool {
+        let deleted = |topic: &Value| !topic["metadata"]["deletionTimestamp"].is_null();
+        let pending = |cluster: &Value| cluster["status"]["defaultsPending"].as_i64() > Some(0);
+        self.api.list(TOPICS).iter().any(deleted) || self.api.list(CLUSTERS).iter().any(pending)
+    }
+
     /// Passes until nothing moves in either world, short waits included.
     pub(crate) async fn settle(&self) {
         for _ in 0..100 {
@@ -151,7 +158,7 @@ impl World {
                 Action::After(wait) if wait <= SOON => Some(wait),
                 _ => None,
             });
-            match waits.min() {
+            match waits.min().filter(|_| self.gathers()) {
                 Some(wait) => tokio::time::advance(wait).await,
                 None => return,
             }
