@@ -1,6 +1,6 @@
 //! The configuration file of a workload pod. The operator writes it, the pod reads it; credentials are never in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,12 @@ pub const POD_NAME_VARIABLE: &str = "POD_NAME";
 pub const USERNAME_FILE: &str = "/etc/ottla/credentials/username";
 /// Where the pod template mounts the password.
 pub const PASSWORD_FILE: &str = "/etc/ottla/credentials/password";
+/// Where the pod template mounts the CA to trust.
+pub const CA_FILE: &str = "/etc/ottla/certificates/ca.crt";
+/// Where the pod template mounts the client certificate.
+pub const CERTIFICATE_FILE: &str = "/etc/ottla/certificates/tls.crt";
+/// Where the pod template mounts the client certificate's private key.
+pub const KEY_FILE: &str = "/etc/ottla/certificates/tls.key";
 /// Where the pod leaves its last words.
 pub const TERMINATION_FILE: &str = "/dev/termination-log";
 
@@ -63,6 +69,77 @@ pub enum Security {
         /// File that holds the password.
         password_file: PathBuf,
     },
+    /// Encryption.
+    Ssl {
+        /// Its files.
+        tls: TlsFiles,
+    },
+    /// Encryption, a name and a password.
+    SaslSsl {
+        /// Files of the encryption.
+        tls: TlsFiles,
+        /// How name and password are presented.
+        mechanism: Mechanism,
+        /// File that holds the name.
+        username_file: PathBuf,
+        /// File that holds the password.
+        password_file: PathBuf,
+    },
+}
+
+/// The files that TLS needs, all PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsFiles {
+    /// CA certificates to trust; absent: public CAs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// What is presented to a broker that asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientFiles>,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientFiles {
+    /// The certificate and its chain.
+    pub certificate_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+impl Security {
+    /// Every file it names.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        let (tls, sasl) = match self {
+            Self::Plaintext => (None, None),
+            Self::Ssl { tls } => (Some(tls), None),
+            Self::SaslPlaintext {
+                username_file,
+                password_file,
+                ..
+            } => (None, Some((username_file, password_file))),
+            Self::SaslSsl {
+                tls,
+                username_file,
+                password_file,
+                ..
+            } => (Some(tls), Some((username_file, password_file))),
+        };
+        let client = tls.and_then(|tls| tls.client.as_ref());
+        let of_tls = tls.and_then(|tls| tls.ca_file.as_ref()).into_iter();
+        let of_client = client
+            .into_iter()
+            .flat_map(|c| [&c.certificate_file, &c.key_file]);
+        let of_sasl = sasl.into_iter().flat_map(|(name, word)| [name, word]);
+        of_tls
+            .chain(of_client)
+            .chain(of_sasl)
+            .map(PathBuf::as_path)
+            .collect()
+    }
 }
 
 /// How a client proves who it is.
@@ -310,6 +387,19 @@ mod tests {
             panic!("a consumer was configured")
         };
         assert_eq!(consumer.expected[0].shares, 2);
+    }
+
+    #[test]
+    fn every_file_of_a_listener_is_named() {
+        let text = r#"{"type": "SaslSsl", "mechanism": "Plain", "usernameFile": "u", "passwordFile": "p",
+            "tls": {"caFile": "ca", "client": {"certificateFile": "c", "keyFile": "k"}}}"#;
+        let security: Security = serde_json::from_str(text).unwrap();
+        assert_eq!(security.files(), ["ca", "c", "k", "u", "p"].map(Path::new));
+        let text = r#"{"type": "Ssl", "tls": {}}"#;
+        let security: Security = serde_json::from_str(text).unwrap();
+        assert!(security.files().is_empty());
+        let again: Security = serde_json::from_str(&serde_json::to_string(&security).unwrap()).unwrap();
+        assert_eq!(again, security);
     }
 
     #[test]

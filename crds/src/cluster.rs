@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{SaslMechanism, SecretKeyRef};
+use crate::common::{SaslMechanism, SecretKeyRef, SecretRef};
 use crate::namespaces::AllowedNamespaces;
 use crate::scalar::Scalar;
 use crate::schema::{HOST_PORT, conditions};
@@ -69,6 +69,9 @@ pub struct KafkaClusterSpec {
     #[schemars(length(min = 1, max = 32), inner(length(max = 261), regex(pattern = HOST_PORT)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub bootstrap_servers: Vec<String>,
+    /// How to encrypt, and whom to trust. Absent: not at all. `tls: {}` trusts public CAs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// How to authenticate by SASL. Absent: not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sasl: Option<Sasl>,
@@ -130,6 +133,20 @@ pub struct TopicDefaults {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub config: BTreeMap<String, Scalar>,
+}
+
+/// TLS. The brokers' certificates are always verified, host name included. Secrets are read anew at each look, so a
+/// rotated certificate takes effect within half a minute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// Secret key that holds the CA certificates, PEM, one or many; nothing else is trusted. Absent: public CAs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_from: Option<SecretKeyRef>,
+    /// Secret, such as one of type kubernetes.io/tls, with the client certificate and its chain in tls.crt and its
+    /// private key in tls.key (PEM; PKCS#8, PKCS#1 or SEC1, not encrypted). Presented to brokers that ask for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_from: Option<SecretRef>,
 }
 
 /// Authentication by SASL.

@@ -64,12 +64,31 @@ pub struct Partitioner {
     pub type_: PartitionerType,
 }
 
-/// Where a workload's credentials come from.
+/// Points at a Secret of the same namespace as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct SecretRef {
+    /// Name of the Secret. A service account token is refused.
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    pub name: String,
+}
+
+/// Where a workload's credentials come from. All Secrets are of this namespace and are mounted into the pods as
+/// files; what is absent is the KafkaCluster's own, if that lives in this namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("minProperties" = 1))]
 pub struct WorkloadAuth {
-    /// The Secret, of this namespace, that holds the name and the password.
-    pub credentials_from: CredentialsFrom,
+    /// The Secret that holds the name and the password. Required where the KafkaCluster has sasl and lives elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_from: Option<CredentialsFrom>,
+    /// Secret key that holds the CA certificates (PEM) to trust. Required where the KafkaCluster has tls.caFrom and
+    /// lives elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_from: Option<SecretKeyRef>,
+    /// Secret that holds the client certificate, tls.crt, and its private key, tls.key. Required where the
+    /// KafkaCluster has tls.clientCertificateFrom and lives elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_from: Option<SecretRef>,
 }
 
 /// A Secret with a name and a password, mounted into the pods as files.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ottla_contract::config::{Connection, Security};
+use ottla_contract::config::{Connection, Mechanism, Security, TlsFiles};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -51,23 +51,66 @@ pub fn connection(connection: &Connection) -> Result<ClientConfig, ClientError> 
             username_file,
             password_file,
         } => {
-            config
-                .set("security.protocol", "sasl_plaintext")
-                .set("sasl.mechanism", mechanism.as_str())
-                .set("sasl.username", secret(username_file)?)
-                .set("sasl.password", secret(password_file)?);
+            config.set("security.protocol", "sasl_plaintext");
+            authenticate(&mut config, *mechanism, username_file, password_file)?;
+        }
+        Security::Ssl { tls } => {
+            config.set("security.protocol", "ssl");
+            encrypt(&mut config, tls)?;
+        }
+        Security::SaslSsl {
+            tls,
+            mechanism,
+            username_file,
+            password_file,
+        } => {
+            config.set("security.protocol", "sasl_ssl");
+            encrypt(&mut config, tls)?;
+            authenticate(&mut config, *mechanism, username_file, password_file)?;
         }
     }
     Ok(config)
 }
 
+fn authenticate(
+    config: &mut ClientConfig,
+    mechanism: Mechanism,
+    username: &Path,
+    password: &Path,
+) -> Result<(), ClientError> {
+    config
+        .set("sasl.mechanism", mechanism.as_str())
+        .set("sasl.username", secret(username)?)
+        .set("sasl.password", secret(password)?);
+    Ok(())
+}
+
+/// Certificates are handed over as text, so that they are those of one moment.
+fn encrypt(config: &mut ClientConfig, tls: &TlsFiles) -> Result<(), ClientError> {
+    config.set("ssl.endpoint.identification.algorithm", "https");
+    match &tls.ca_file {
+        Some(file) => config.set("ssl.ca.pem", read(file)?),
+        // Wherever this system keeps the public CAs.
+        None => config.set("ssl.ca.location", "probe"),
+    };
+    if let Some(client) = &tls.client {
+        config
+            .set("ssl.certificate.pem", read(&client.certificate_file)?)
+            .set("ssl.key.pem", read(&client.key_file)?);
+    }
+    Ok(())
+}
+
 /// A file's text without a newline at its end, which editors add.
 fn secret(path: &Path) -> Result<String, ClientError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ClientError::Credentials {
+    Ok(read(path)?.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn read(path: &Path) -> Result<String, ClientError> {
+    std::fs::read_to_string(path).map_err(|source| ClientError::Credentials {
         path: path.to_owned(),
         source,
-    })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    })
 }
 
 /// What librdkafka says of its connections. Its log alone names the address that failed and why.

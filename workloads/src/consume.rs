@@ -3,24 +3,25 @@
 
 mod barrier;
 mod completion;
+mod membership;
 mod session;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ottla_contract::config::{Connection, ConsumerConfig, Start};
+use ottla_contract::config::{Connection, ConsumerConfig};
 use ottla_contract::report::{ConsumerState, Process, StreamSnapshot};
 use ottla_contract::{ConsumerReport, Incarnation};
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use tracing::{info, warn};
 
 use crate::board::Board;
-use crate::client::{self, ClientError};
+use crate::client::ClientError;
 use crate::clock::{now_ns, pause};
+use crate::credentials::Watch;
 use crate::latency::Latencies;
 use crate::record::{self, Parsed};
 use crate::verifier::{Judged, Partition};
@@ -58,21 +59,8 @@ pub fn run(
     let mut work = Work::new(assignment, board)?;
     work.run();
     work.publish();
-    close(work.consumer);
+    membership::close(work.consumer);
     Ok(board.report())
-}
-
-/// Closes the client. librdkafka may wait long for brokers that are gone, so another thread does.
-fn close(consumer: BaseConsumer<Session>) {
-    let (done, closed) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        drop(consumer);
-        // Nobody listens any more if this took too long.
-        let _ = done.send(());
-    });
-    if closed.recv_timeout(TIMEOUT).is_err() {
-        warn!("The Kafka client did not close in time");
-    }
 }
 
 /// The report of a consumer that has not begun.
@@ -93,6 +81,7 @@ struct Work<'a> {
     assignment: &'a Assignment,
     board: &'a Board<ConsumerReport>,
     consumer: BaseConsumer<Session>,
+    watch: Watch,
     report: ConsumerReport,
     latency: Latencies,
     /// Where partitions ended after everything expected had been closed.
@@ -106,34 +95,9 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn new(assignment: &'a Assignment, board: &'a Board<ConsumerReport>) -> Result<Self, ClientError> {
-        let Assignment {
-            connection,
-            topic,
-            config,
-        } = assignment;
-        let mut settings = client::connection(connection)?;
-        settings
-            .set("group.id", &config.group_id)
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", "15000")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("isolation.level", "read_committed")
-            .set("fetch.wait.max.ms", "100")
-            .set("fetch.queue.backoff.ms", "10")
-            .set("queued.max.messages.kbytes", "65536")
-            .set("check.crcs", "true")
-            .set(
-                "auto.offset.reset",
-                if config.start == Start::Earliest {
-                    "earliest"
-                } else {
-                    "latest"
-                },
-            );
-        let session = Session::new(topic, config.start, config.members);
-        let consumer =
-            BaseConsumer::from_config_and_context(&settings, session).map_err(ClientError::Create)?;
+        let Assignment { topic, config, .. } = assignment;
+        let watch = Watch::new(&assignment.connection.security);
+        let consumer = membership::open(assignment, Session::new(topic, config.start, config.members))?;
         consumer.subscribe(&[topic]).map_err(ClientError::Create)?;
         let now = Instant::now();
         Ok(Self {
@@ -141,6 +105,7 @@ impl<'a> Work<'a> {
             assignment,
             board,
             consumer,
+            watch,
             latency: Latencies::default(),
             ends: BTreeMap::new(),
             started: now,
@@ -167,17 +132,6 @@ impl<'a> Work<'a> {
         self.publish();
         self.leave();
         self.board.set_ready(false);
-    }
-
-    /// Leaves the group, so that others need not wait until it is missed.
-    fn leave(&self) {
-        self.consumer.unsubscribe();
-        let until = Instant::now() + TIMEOUT;
-        while !self.state().owned.is_empty() && Instant::now() < until {
-            self.board.beat();
-            // Serves the callback that gives the partitions away; records are not looked at any more.
-            drop(self.consumer.poll(POLL));
-        }
     }
 
     fn read_one(&mut self) {
@@ -230,6 +184,9 @@ impl<'a> Work<'a> {
         if let Some(fatal) = fatal {
             self.report.last_error = Some(fatal);
             return Some(ConsumerState::Failed);
+        }
+        if self.watch.changed() {
+            self.rejoin();
         }
         if self.committed.elapsed() >= Duration::from_millis(self.assignment.config.commit_interval_ms) {
             self.commit();

@@ -4,6 +4,7 @@ pub mod board;
 pub mod client;
 pub mod clock;
 pub mod consume;
+mod credentials;
 pub mod http;
 mod intervals;
 mod latency;

@@ -3,6 +3,7 @@
 //! A failed record is never sent again: its incarnation is closed with the failure named, and a new one sends another
 //! record in its place. So a reader is never told anything that might turn out otherwise.
 
+mod closing;
 mod drill;
 mod keys;
 mod ledger;
@@ -16,7 +17,7 @@ use ottla_contract::config::{Acks, Connection, ProducerConfig};
 use ottla_contract::report::ProducerState;
 use ottla_contract::{Incarnation, ProducerReport, RunId};
 use rand::Rng as _;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::board::Board;
 use crate::client::ClientError;
@@ -38,13 +39,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(200);
 const METADATA_INTERVAL: Duration = Duration::from_secs(60);
 /// Time to wait after a failure before going on.
 const BACKOFF: Duration = Duration::from_millis(500);
-/// After being told to stop: how long confirmations are waited for, and then closing records. A pod has 45 s.
-const SETTLE_TIME: Duration = Duration::from_secs(20);
-const CLOSE_TIME: Duration = Duration::from_secs(15);
 /// Sends between two looks at confirmations.
 const SENDS_PER_POLL: u64 = 500;
-/// Incarnations a report keeps.
-const MAX_INCARNATIONS: usize = 200;
 
 /// What to send where.
 #[derive(Clone, Debug)]
@@ -76,6 +72,8 @@ struct Work<'a> {
     assignment: &'a Assignment,
     board: &'a Board<ProducerReport>,
     sender: Sender,
+    /// Made with newer credentials, to take over once the present incarnation is settled.
+    successor: Option<Sender>,
     report: ProducerReport,
     ledger: Ledger,
     /// Handed over, outcome unknown.
@@ -117,6 +115,7 @@ impl<'a> Work<'a> {
         let now = Instant::now();
         Ok(Self {
             sender: Sender::new(&assignment.connection, &assignment.topic, config)?,
+            successor: None,
             ledger: new_ledger(config),
             outstanding: 0,
             tried: 0,
@@ -143,7 +142,7 @@ impl<'a> Work<'a> {
             self.report.state = ProducerState::Done;
             return Ok(());
         }
-        self.connect();
+        self.connect()?;
         (self.started, self.started_ns) = (Instant::now(), now_ns());
         self.set_state(ProducerState::Running);
         loop {
@@ -170,9 +169,11 @@ impl<'a> Work<'a> {
     }
 
     /// Asks for the topic's partitions until it has some.
-    fn connect(&mut self) {
+    fn connect(&mut self) -> Result<(), ClientError> {
         while self.partitions == 0 && !self.board.stopping() {
             self.board.beat();
+            self.look_at_credentials();
+            self.revive()?;
             self.look_at_partitions();
             if self.partitions == 0 {
                 self.poll(BACKOFF);
@@ -180,6 +181,7 @@ impl<'a> Work<'a> {
             }
         }
         self.board.set_ready(self.partitions > 0);
+        Ok(())
     }
 
     fn look_at_partitions(&mut self) {
@@ -201,9 +203,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Sends until the share is handed over, a record failed, or it is told to stop.
+    /// Sends until the share is handed over, a record failed, newer credentials are there, or it is told to stop.
     fn send_until_something_happens(&mut self) {
-        while !self.board.stopping() && !self.ledger.is_broken() && !self.share_is_done() {
+        let going_on = |work: &Self| !work.ledger.is_broken() && work.successor.is_none();
+        while !self.board.stopping() && going_on(self) && !self.share_is_done() {
             self.tick();
             if self
                 .quota
@@ -335,90 +338,6 @@ impl<'a> Work<'a> {
         ));
     }
 
-    /// Waits until the fate of every record is known.
-    fn settle(&mut self) {
-        let mut told: Option<Instant> = None;
-        while self.outstanding > 0 {
-            self.tick();
-            self.poll(TICK);
-            if self.board.stopping() && told.get_or_insert_with(Instant::now).elapsed() > SETTLE_TIME {
-                warn!(
-                    outstanding = self.outstanding,
-                    "Gave up waiting for confirmations"
-                );
-                self.sender.purge();
-                told = Some(Instant::now());
-            }
-        }
-    }
-
-    /// Sends closing records until each is confirmed. Told to stop, it gives up after a while.
-    fn close(&mut self, mut stopping: bool) -> Result<(), ClientError> {
-        let mut since = Instant::now();
-        loop {
-            self.revive()?;
-            for (partition, end, closing) in self.ledger.closings() {
-                let mut value = Vec::new();
-                let prefix = Prefix {
-                    intended_ns: now_ns(),
-                    ..self.prefix(end, end)
-                };
-                record::write_closing(&mut value, &prefix, &closing);
-                if let Err(error) = self.hand_over(partition, None, &value, Tag::Closing) {
-                    self.note(format!(
-                        "cannot close the stream of partition {partition}: {error}"
-                    ));
-                }
-            }
-            while self.outstanding > 0 {
-                self.tick();
-                self.poll(TICK);
-                if self.board.stopping() && !stopping {
-                    (stopping, since) = (true, Instant::now());
-                }
-                if stopping && since.elapsed() > CLOSE_TIME {
-                    self.sender.purge();
-                }
-            }
-            if self.ledger.is_closed() || (stopping && since.elapsed() > CLOSE_TIME) {
-                return Ok(());
-            }
-            self.poll(BACKOFF);
-        }
-    }
-
-    /// A new incarnation goes on where the old one broke off.
-    fn begin_anew(&mut self) -> Result<(), ClientError> {
-        if !self.ledger.is_empty() {
-            let old = self.ledger.report();
-            info!(incarnation = %old.id, "Closed an incarnation after a failure");
-            self.report.incarnations.push(old);
-        }
-        if self.report.incarnations.len() > MAX_INCARNATIONS {
-            self.report.incarnations.remove(0);
-            self.report.truncated = true;
-        }
-        self.ledger = new_ledger(&self.assignment.config);
-        self.keys.restart();
-        self.revive()?;
-        self.poll(BACKOFF);
-        self.set_state(ProducerState::Running);
-        Ok(())
-    }
-
-    /// A client that met a fatal error is replaced.
-    fn revive(&mut self) -> Result<(), ClientError> {
-        if self.sender.is_dead() {
-            let Assignment {
-                connection,
-                topic,
-                config,
-            } = self.assignment;
-            self.sender = Sender::new(connection, topic, config)?;
-        }
-        Ok(())
-    }
-
     fn share_is_done(&self) -> bool {
         let stop = self.assignment.config.stop.as_ref();
         let duration = stop.and_then(|stop| stop.duration_ms).map(Duration::from_millis);
@@ -442,6 +361,7 @@ impl<'a> Work<'a> {
     fn tick(&mut self) {
         if self.published.elapsed() >= REPORT_INTERVAL {
             self.publish();
+            self.look_at_credentials();
             if self.report.state == ProducerState::Running && self.looked.elapsed() >= METADATA_INTERVAL {
                 self.look_at_partitions();
             }

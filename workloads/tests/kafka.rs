@@ -6,6 +6,8 @@
 mod scenes;
 mod support;
 
+use std::path::{Path, PathBuf};
+
 use ottla_contract::config::{Drill, Security};
 use ottla_contract::report::ProducerState;
 use ottla_workloads::client;
@@ -82,12 +84,58 @@ fn early_group() {
     }
 }
 
+/// A line break more at the end changes a file and not what it says.
+#[test]
+fn rotated_credentials() {
+    let Some(topic) = Topic::new("rotated") else {
+        return;
+    };
+    let files: Vec<PathBuf> = topic
+        .scene
+        .connection
+        .security
+        .files()
+        .into_iter()
+        .map(Path::to_owned)
+        .collect();
+    if files.is_empty() {
+        eprintln!("SKIPPED rotated_credentials: this Kafka asks for none");
+        return;
+    }
+    scenes::rotated(&topic.scene, || {
+        for file in &files {
+            let text = std::fs::read_to_string(file).unwrap();
+            std::fs::write(file, text + "\n").unwrap();
+        }
+    });
+}
+
+#[test]
+fn another_ca_is_named() {
+    let Some(mut topic) = Topic::new("ca") else {
+        return;
+    };
+    let (Security::Ssl { tls } | Security::SaslSsl { tls, .. }) = &mut topic.scene.connection.security else {
+        eprintln!("SKIPPED another_ca_is_named: this Kafka is without TLS");
+        return;
+    };
+    tls.ca_file = None;
+    let running = topic.scene.start_producer(&producer(1), 0);
+    running.until("the cause", |report| {
+        let error = report.last_error.as_deref().unwrap_or_default();
+        error.contains("certificate verify failed")
+    });
+    assert_eq!(running.stop().state, ProducerState::Interrupted);
+}
+
 #[test]
 fn a_wrong_password_is_named() {
     let Some(mut topic) = Topic::new("password") else {
         return;
     };
-    let Security::SaslPlaintext { password_file, .. } = &mut topic.scene.connection.security else {
+    let (Security::SaslPlaintext { password_file, .. } | Security::SaslSsl { password_file, .. }) =
+        &mut topic.scene.connection.security
+    else {
         eprintln!("SKIPPED a_wrong_password_is_named: this Kafka asks for none");
         return;
     };

@@ -1,7 +1,8 @@
 //! Parses a KafkaCluster's spec. Pure. Repeats what the CRD's rules say, for objects older than the rules.
 
-use ottla_crds::common::{SaslMechanism, SecretKeyRef};
-use ottla_crds::{KafkaClusterSpec, cluster::Sasl};
+use ottla_crds::KafkaClusterSpec;
+use ottla_crds::cluster::{Sasl, Tls};
+use ottla_crds::common::{SaslMechanism, SecretKeyRef, SecretRef};
 use ottla_kafka::config::{HostPort, SaslMechanism as Mechanism};
 use ottla_kafka::types::ClusterId;
 
@@ -31,11 +32,22 @@ pub struct Login {
     pub password: SecretKeyRef,
 }
 
+/// How to encrypt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The CA's Secret; absent means public CAs.
+    pub ca: Option<SecretKeyRef>,
+    /// Name of the client certificate's Secret.
+    pub client_certificate: Option<String>,
+}
+
 /// A spec that can be acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     /// Where to ask for the brokers; never empty.
     pub bootstrap: Vec<HostPort>,
+    /// How to encrypt; absent means not at all.
+    pub tls: Option<Trust>,
     /// How to authenticate; absent means not at all.
     pub login: Option<Login>,
     /// The cluster that must be found there.
@@ -54,12 +66,14 @@ pub fn parse(spec: &KafkaClusterSpec) -> Result<Desired, String> {
         .iter()
         .map(|text| address(text))
         .collect::<Result<_, _>>()?;
+    let tls = spec.tls.as_ref().map(trust).transpose()?;
     let login = spec.sasl.as_ref().map(login).transpose()?;
     tenancy::check(spec)?;
     defaults::parse(spec.topic_defaults.as_ref())?;
     let expected = spec.expected_cluster_id.as_deref().map(ClusterId::from);
     Ok(Desired {
         bootstrap,
+        tls,
         login,
         expected,
     })
@@ -73,6 +87,21 @@ fn address(text: &str) -> Result<HostPort, String> {
         return Err(invalid());
     }
     text.parse().map_err(|_| invalid())
+}
+
+fn trust(tls: &Tls) -> Result<Trust, String> {
+    let ca = tls.ca_from.as_ref().map(|from| reference("tls.caFrom", from));
+    let named = |from: &SecretRef| {
+        if fits(&from.name) {
+            Ok(from.name.clone())
+        } else {
+            Err("tls.clientCertificateFrom must name a Secret".to_owned())
+        }
+    };
+    Ok(Trust {
+        ca: ca.transpose()?,
+        client_certificate: tls.client_certificate_from.as_ref().map(named).transpose()?,
+    })
 }
 
 fn login(sasl: &Sasl) -> Result<Login, String> {
@@ -96,14 +125,16 @@ fn login(sasl: &Sasl) -> Result<Login, String> {
     })
 }
 
+/// Whether it can be the name of a Secret or of a key in one.
+fn fits(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 253
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+}
+
 fn reference(field: &str, from: &SecretKeyRef) -> Result<SecretKeyRef, String> {
-    let fits = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 253
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-    };
     if fits(&from.name) && fits(&from.key) {
         Ok(from.clone())
     } else {
@@ -120,6 +151,7 @@ pub(crate) mod tests {
     pub(crate) fn spec(address: &str) -> KafkaClusterSpec {
         KafkaClusterSpec {
             bootstrap_servers: vec![address.to_owned()],
+            tls: None,
             sasl: None,
             expected_cluster_id: None,
             allowed_namespaces: ottla_crds::namespaces::AllowedNamespaces::default(),
@@ -141,6 +173,29 @@ pub(crate) mod tests {
     fn a_bad_address_is_named(#[case] text: &str) {
         let error = parse(&spec(text)).unwrap_err();
         assert!(error.starts_with("bootstrapServers"), "{error}");
+    }
+
+    #[test]
+    fn tls_names_its_secrets() {
+        let mut spec = spec("kafka:9093");
+        spec.tls = Some(Tls::default());
+        assert_eq!(parse(&spec).unwrap().tls, Some(Trust::default()));
+        let name = |name: &str| {
+            Some(SecretRef {
+                name: name.to_owned(),
+            })
+        };
+        spec.tls = Some(Tls {
+            ca_from: None,
+            client_certificate_from: name("mine"),
+        });
+        let trust = parse(&spec).unwrap().tls.unwrap();
+        assert_eq!(trust.client_certificate.as_deref(), Some("mine"));
+        spec.tls = Some(Tls {
+            ca_from: None,
+            client_certificate_from: name("../mine"),
+        });
+        assert!(parse(&spec).unwrap_err().starts_with("tls.clientCertificateFrom"));
     }
 
     #[test]

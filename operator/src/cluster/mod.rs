@@ -3,6 +3,7 @@
 //! Nothing is ever changed on Kafka here. While something is wrong the cluster is looked at every few seconds, so
 //! that recovery needs no restart; else every half minute, without a write.
 
+pub mod credentials;
 pub mod desired;
 pub mod destruction;
 pub mod observe;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use ottla_crds::KafkaCluster;
-use ottla_kafka::config::{ConnectionConfig, Sasl, Secret, Security};
+use ottla_kafka::config::ConnectionConfig;
 use ottla_kafka::error::KafkaError;
 use ottla_kafka::probe::{ListenerReport, ListenerResult};
 use ottla_kafka::types::ClusterId;
 
-use super::desired::{Desired, Login, Username};
+use super::credentials;
+use super::desired::Desired;
 use crate::connections::Connection;
-use crate::connections::secret::{self, SecretProblem};
+use crate::connections::secret::SecretProblem;
 use crate::runtime::{Context, Error, Key};
 
 /// What was found.
@@ -37,16 +38,9 @@ pub async fn observe(
     desired: &Desired,
 ) -> Result<(Option<Arc<Connection>>, Observed), Error> {
     let key = Key::of(object);
-    let security = match &desired.login {
-        None => Security::PLAINTEXT,
-        Some(login) => match credentials(ctx, &key.namespace, login).await? {
-            Ok((username, password)) => Security::sasl(Sasl {
-                mechanism: login.mechanism,
-                username,
-                password,
-            }),
-            Err(problem) => return Ok((ctx.connections.get(&key), Observed::NoCredentials(problem))),
-        },
+    let security = match credentials::security(ctx, &key.namespace, desired).await? {
+        Ok(security) => security,
+        Err(problem) => return Ok((ctx.connections.get(&key), Observed::NoCredentials(problem))),
     };
     let mut config = ConnectionConfig::new(desired.bootstrap.clone(), security);
     "ottla-operator".clone_into(&mut config.client_id);
@@ -78,21 +72,4 @@ async fn look(connection: &Connection) -> Observed {
         .await
         .map(|cluster| cluster.id);
     Observed::Brokers { listeners, id }
-}
-
-async fn credentials(
-    ctx: &Context,
-    namespace: &str,
-    login: &Login,
-) -> Result<Result<(String, Secret), SecretProblem>, Error> {
-    let username = match &login.username {
-        Username::Literal(name) => name.clone(),
-        Username::From(from) => match secret::read(ctx, namespace, from).await? {
-            Ok(name) => name.expose().to_owned(),
-            Err(problem) => return Ok(Err(problem)),
-        },
-    };
-    Ok(secret::read(ctx, namespace, &login.password)
-        .await?
-        .map(|password| (username, password)))
 }

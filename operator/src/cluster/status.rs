@@ -141,7 +141,9 @@ pub fn judge(observed: Observed, known: Option<&ClusterId>, expected: Option<&Cl
                 SecretProblem::NotFound(_) => Reason::SecretNotFound,
                 SecretProblem::KeyMissing { .. } => Reason::SecretKeyMissing,
                 SecretProblem::Forbidden(_) => Reason::SecretForbidden,
-                SecretProblem::Unusable { .. } => Reason::SecretInvalid,
+                SecretProblem::Unusable { .. } | SecretProblem::BadCertificate { .. } => {
+                    Reason::SecretInvalid
+                }
             };
             Verdict::unusable(reason, problem.to_string(), Truth::Unknown, Truth::Unknown)
         }

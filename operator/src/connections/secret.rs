@@ -1,15 +1,22 @@
-//! Reads one key of one Secret, afresh at every pass. Secrets are never listed, watched or kept.
+//! Reads named keys of one Secret, afresh at every pass. Secrets are never listed, watched or kept.
 
 use k8s_openapi::api::core::v1::Secret as KubeSecret;
 use kube::Api;
 use ottla_crds::common::SecretKeyRef;
 use ottla_kafka::config::Secret;
+use ottla_kafka::tls::InvalidTls;
 
 use crate::runtime::apply::call;
 use crate::runtime::{Context, Error};
 
 /// The longest value taken for a name or a password.
 const MAX_VALUE: usize = 4_096;
+/// The longest PEM text taken.
+const MAX_PEM: usize = 256 * 1024;
+/// The keys of a Secret of type kubernetes.io/tls.
+pub const CERTIFICATE: &str = "tls.crt";
+/// The private key's.
+pub const PRIVATE_KEY: &str = "tls.key";
 /// The type of Secrets that must never be sent to a host of somebody's choice.
 const SERVICE_ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
 
@@ -42,6 +49,14 @@ pub enum SecretProblem {
         /// What is wrong.
         problem: &'static str,
     },
+    /// It can be read, and is no certificate or key to use.
+    #[error("{origin}: {problem}")]
+    BadCertificate {
+        /// The field of the spec, and the Secret it names.
+        origin: String,
+        /// What is wrong.
+        problem: InvalidTls,
+    },
 }
 
 fn among(keys: &[String]) -> String {
@@ -52,34 +67,76 @@ fn among(keys: &[String]) -> String {
     }
 }
 
-/// Reads one value. The outer error is the Kubernetes API's, the inner one the user's to fix.
+/// Reads one name or password. The outer error is the Kubernetes API's, the inner one the user's to fix.
 pub async fn read(
     ctx: &Context,
     namespace: &str,
     from: &SecretKeyRef,
 ) -> Result<Result<Secret, SecretProblem>, Error> {
+    let secret = get(ctx, namespace, &from.name).await?;
+    Ok(secret.and_then(|secret| value(&secret, from)))
+}
+
+/// Reads one PEM text, as [`read`] does.
+pub async fn read_pem(
+    ctx: &Context,
+    namespace: &str,
+    from: &SecretKeyRef,
+) -> Result<Result<Secret, SecretProblem>, Error> {
+    let secret = get(ctx, namespace, &from.name).await?;
+    Ok(secret.and_then(|secret| pem(&secret, from)))
+}
+
+/// Reads a certificate and its private key, as [`read`] does; both of one version of the Secret.
+pub async fn read_certificate(
+    ctx: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Result<(Secret, Secret), SecretProblem>, Error> {
+    let part = |secret: &KubeSecret, key: &str| {
+        let from = SecretKeyRef {
+            name: name.to_owned(),
+            key: key.to_owned(),
+        };
+        pem(secret, &from)
+    };
+    let secret = get(ctx, namespace, name).await?;
+    Ok(secret.and_then(|secret| Ok((part(&secret, CERTIFICATE)?, part(&secret, PRIVATE_KEY)?))))
+}
+
+async fn get(ctx: &Context, namespace: &str, name: &str) -> Result<Result<KubeSecret, SecretProblem>, Error> {
     let api: Api<KubeSecret> = Api::namespaced(ctx.client.clone(), namespace);
-    match call("read a Secret", api.get_opt(&from.name)).await {
-        Ok(Some(secret)) => Ok(value(&secret, from)),
-        Ok(None) => Ok(Err(SecretProblem::NotFound(from.name.clone()))),
+    match call("read a Secret", api.get_opt(name)).await {
+        Ok(Some(secret)) => Ok(Ok(secret)),
+        Ok(None) => Ok(Err(SecretProblem::NotFound(name.to_owned()))),
         Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 403) => {
-            Ok(Err(SecretProblem::Forbidden(from.name.clone())))
+            Ok(Err(SecretProblem::Forbidden(name.to_owned())))
         }
         Err(error) => Err(error),
     }
 }
 
-fn value(secret: &KubeSecret, from: &SecretKeyRef) -> Result<Secret, SecretProblem> {
-    let unusable = |key: Option<&String>, problem| SecretProblem::Unusable {
+fn unusable(from: &SecretKeyRef, problem: &'static str) -> SecretProblem {
+    SecretProblem::Unusable {
         secret: from.name.clone(),
-        key: key.cloned(),
+        key: Some(from.key.clone()),
         problem,
-    };
+    }
+}
+
+/// The text of a key, of whatever Secret may be sent to Kafka.
+fn text<'a>(
+    secret: &'a KubeSecret,
+    from: &SecretKeyRef,
+    longest: usize,
+    too_long: &'static str,
+) -> Result<&'a str, SecretProblem> {
     if secret.type_.as_deref() == Some(SERVICE_ACCOUNT_TOKEN) {
-        return Err(unusable(
-            None,
-            "is a service account token, which is never sent to Kafka",
-        ));
+        return Err(SecretProblem::Unusable {
+            secret: from.name.clone(),
+            key: None,
+            problem: "is a service account token, which is never sent to Kafka",
+        });
     }
     let data = secret.data.as_ref();
     let Some(bytes) = data.and_then(|data| data.get(&from.key)) else {
@@ -92,22 +149,30 @@ fn value(secret: &KubeSecret, from: &SecretKeyRef) -> Result<Secret, SecretProbl
             keys,
         });
     };
-    let key = Some(&from.key);
     if bytes.0.is_empty() {
-        return Err(unusable(key, "is empty"));
+        return Err(unusable(from, "is empty"));
     }
-    if bytes.0.len() > MAX_VALUE {
-        return Err(unusable(key, "is longer than 4096 bytes"));
+    if bytes.0.len() > longest {
+        return Err(unusable(from, too_long));
     }
-    let text = std::str::from_utf8(&bytes.0).map_err(|_| unusable(key, "is not UTF-8 text"))?;
+    std::str::from_utf8(&bytes.0).map_err(|_| unusable(from, "is not UTF-8 text"))
+}
+
+fn pem(secret: &KubeSecret, from: &SecretKeyRef) -> Result<Secret, SecretProblem> {
+    let text = text(secret, from, MAX_PEM, "is longer than 256 KiB")?;
+    Ok(Secret::new(text.to_owned()))
+}
+
+fn value(secret: &KubeSecret, from: &SecretKeyRef) -> Result<Secret, SecretProblem> {
+    let text = text(secret, from, MAX_VALUE, "is longer than 4096 bytes")?;
     if text.ends_with(['\n', '\r']) {
         return Err(unusable(
-            key,
+            from,
             "ends with a line break: store it without one, as printf or --from-literal does",
         ));
     }
     if text.contains(char::is_control) {
-        return Err(unusable(key, "contains control characters"));
+        return Err(unusable(from, "contains control characters"));
     }
     Ok(Secret::new(text.to_owned()))
 }
@@ -138,6 +203,30 @@ mod tests {
         let problem = value(&secret, &from).unwrap_err().to_string();
         assert!(problem.contains(words), "{problem}");
         assert!(!problem.contains("can"), "{problem}");
+    }
+
+    #[test]
+    fn pem_keeps_its_lines_and_has_a_bound() {
+        let from = SecretKeyRef {
+            name: "kafka".to_owned(),
+            key: "ca.crt".to_owned(),
+        };
+        let of = |bytes: &[u8]| {
+            let data = [("ca.crt".to_owned(), ByteString(bytes.to_vec()))].into();
+            let secret = KubeSecret {
+                data: Some(data),
+                ..KubeSecret::default()
+            };
+            pem(&secret, &from)
+        };
+        assert_eq!(of(b"a\nb\n").unwrap().expose(), "a\nb\n");
+        assert!(
+            of(&vec![b'x'; MAX_PEM + 1])
+                .unwrap_err()
+                .to_string()
+                .contains("256 KiB")
+        );
+        assert!(of(b"").is_err());
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Pure.
 
 use ottla_contract::config::{
-    Connection, Mechanism, PASSWORD_FILE, PodConfig, Security, USERNAME_FILE, Workload,
+    CA_FILE, CERTIFICATE_FILE, ClientFiles, Connection, KEY_FILE, Mechanism, PASSWORD_FILE, PodConfig,
+    Security, TlsFiles, USERNAME_FILE, Workload,
 };
 use ottla_contract::ids::Uid;
 use ottla_crds::common::SaslMechanism;
@@ -14,14 +15,7 @@ use super::template::HTTP_PORT;
 /// The configuration file of a pod of the object with this uid that works on the target's topic.
 #[must_use]
 pub fn pod_config(uid: Uid, target: &Target, workload: Workload) -> String {
-    let security = match target.mechanism {
-        None => Security::Plaintext,
-        Some(mechanism) => Security::SaslPlaintext {
-            mechanism: convert(mechanism),
-            username_file: USERNAME_FILE.into(),
-            password_file: PASSWORD_FILE.into(),
-        },
-    };
+    let security = security(target);
     let config = PodConfig {
         uid,
         connection: Connection {
@@ -34,6 +28,32 @@ pub fn pod_config(uid: Uid, target: &Target, workload: Workload) -> String {
     };
     // Strings and numbers always have a JSON form: the default is never taken.
     serde_json::to_value(config).unwrap_or_default().to_string()
+}
+
+fn security(target: &Target) -> Security {
+    let tls = target.certificates.as_ref().map(|certificates| TlsFiles {
+        ca_file: certificates.ca.as_ref().map(|_| CA_FILE.into()),
+        client: certificates.client.as_ref().map(|_| ClientFiles {
+            certificate_file: CERTIFICATE_FILE.into(),
+            key_file: KEY_FILE.into(),
+        }),
+    });
+    let (username_file, password_file) = (USERNAME_FILE.into(), PASSWORD_FILE.into());
+    match (tls, target.mechanism.map(convert)) {
+        (None, None) => Security::Plaintext,
+        (None, Some(mechanism)) => Security::SaslPlaintext {
+            mechanism,
+            username_file,
+            password_file,
+        },
+        (Some(tls), None) => Security::Ssl { tls },
+        (Some(tls), Some(mechanism)) => Security::SaslSsl {
+            tls,
+            mechanism,
+            username_file,
+            password_file,
+        },
+    }
 }
 
 const fn convert(mechanism: SaslMechanism) -> Mechanism {

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ottla_crds::pod::PodSettings;
 
 use super::names::{self, Role};
-use super::template::{self, CONFIG_FILE, CONTAINER, Credentials, USERNAME_KEY, Username};
+use super::template::{self, CONFIG_FILE, CONTAINER, Certificates, Credentials, USERNAME_KEY, Username};
 
 /// Annotation of a Deployment: number of the run its template stands for.
 pub const RUN_ANNOTATION: &str = "ottla.dev/run";
@@ -59,6 +59,8 @@ pub struct Workload {
     pub config: String,
     /// Files to authenticate with; none for a listener without authentication.
     pub credentials: Option<Credentials>,
+    /// Files to encrypt with; none for a listener without TLS.
+    pub certificates: Option<Certificates>,
     /// The user's settings for the pods.
     pub settings: PodSettings,
 }

@@ -12,7 +12,8 @@ use ottla_crds::common::SecretKeyRef;
 use super::children::{self, DeploymentFacts, Found, JobFacts, JobState, PodFacts};
 use super::manifests::Owner;
 use super::names::{self, Role};
-use super::template::{Credentials, SecretKey, Username};
+use super::target::Target;
+use super::template::{Certificates, SecretKey, Username};
 use crate::connections::secret::{self, SecretProblem};
 use crate::runtime::apply::call;
 use crate::runtime::store::Entry;
@@ -131,22 +132,33 @@ pub async fn configs(ctx: &Context, role: Role, owner: &Owner) -> Result<Vec<Str
 pub async fn missing_credentials(
     ctx: &Context,
     namespace: &str,
-    credentials: &Credentials,
+    target: &Target,
 ) -> Result<Option<SecretProblem>, Error> {
-    let username = match &credentials.username {
-        Username::Secret(key) => Some(key),
-        Username::Literal(_) => None,
-    };
-    for SecretKey { secret, key } in username.into_iter().chain([&credentials.password]) {
-        let from = SecretKeyRef {
-            name: secret.clone(),
-            key: key.clone(),
-        };
-        if let Err(problem) = secret::read(ctx, namespace, &from).await? {
+    let mut values = Vec::new();
+    if let Some(credentials) = &target.credentials {
+        if let Username::Secret(key) = &credentials.username {
+            values.push(key);
+        }
+        values.push(&credentials.password);
+    }
+    for key in values {
+        if let Err(problem) = secret::read(ctx, namespace, &reference(key)).await? {
+            return Ok(Some(problem));
+        }
+    }
+    for (key, _) in target.certificates.iter().flat_map(Certificates::keys) {
+        if let Err(problem) = secret::read_pem(ctx, namespace, &reference(&key)).await? {
             return Ok(Some(problem));
         }
     }
     Ok(None)
+}
+
+fn reference(key: &SecretKey) -> SecretKeyRef {
+    SecretKeyRef {
+        name: key.secret.clone(),
+        key: key.key.clone(),
+    }
 }
 
 /// Key of the workload object that a child or a pod belongs to, as far as the stores tell.

@@ -200,14 +200,10 @@ async fn check_credentials(ctx: &Context, declared: &mut Declared<'_>, first: bo
     if !first || declared.recorded || declared.suspend {
         return Ok(());
     }
-    let Ok(Target {
-        credentials: Some(credentials),
-        ..
-    }) = &declared.target
-    else {
+    let Ok(target) = &declared.target else {
         return Ok(());
     };
-    if let Some(problem) = observe::missing_credentials(ctx, &declared.owner.namespace, credentials).await? {
+    if let Some(problem) = observe::missing_credentials(ctx, &declared.owner.namespace, target).await? {
         declared.target = Err(Standing::new(Reason::from(&problem), problem.to_string()));
     }
     Ok(())
@@ -222,6 +218,7 @@ fn build(ctx: &Context, declared: &Declared<'_>, target: &Target, run: u32) -> W
         image: ctx.config.workload_image.clone(),
         config: connect::pod_config(declared.uid, target, (declared.work)(run)),
         credentials: target.credentials.clone(),
+        certificates: target.certificates.clone(),
         settings: declared.settings.clone(),
     }
 }

@@ -137,7 +137,7 @@ impl From<&SecretProblem> for Reason {
             SecretProblem::NotFound(_) => Self::SecretNotFound,
             SecretProblem::KeyMissing { .. } => Self::SecretKeyMissing,
             SecretProblem::Forbidden(_) => Self::SecretForbidden,
-            SecretProblem::Unusable { .. } => Self::SecretInvalid,
+            SecretProblem::Unusable { .. } | SecretProblem::BadCertificate { .. } => Self::SecretInvalid,
         }
     }
 }

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use ottla_crds::common::{ClusterRef, SaslMechanism, TopicRef, WorkloadAuth};
+use ottla_crds::cluster::Tls;
+use ottla_crds::common::{ClusterRef, SaslMechanism, SecretKeyRef, TopicRef, WorkloadAuth};
 use ottla_crds::{KafkaCluster, KafkaTopic};
 
-use super::template::{Credentials, SecretKey, Username};
+use super::template::{Certificates, Credentials, SecretKey, Username};
 
 /// Where KafkaTopics and KafkaClusters are looked up by namespace and name.
 pub trait Catalog {
@@ -54,6 +55,8 @@ pub struct Target {
     pub mechanism: Option<SaslMechanism>,
     /// Files to authenticate with; present exactly when `mechanism` is.
     pub credentials: Option<Credentials>,
+    /// Files to encrypt with; none for a listener without TLS.
+    pub certificates: Option<Certificates>,
 }
 
 /// Why a workload cannot start yet.
@@ -131,6 +134,8 @@ pub fn resolve(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Targe
         None => None,
         Some(_) => Some(credentials(reference, cluster)?),
     };
+    let certificates = cluster.spec.tls.as_ref();
+    let certificates = certificates.map(|tls| certificates_of(reference, cluster, tls));
     Ok(Target {
         key: TopicKey {
             cluster_id,
@@ -139,6 +144,7 @@ pub fn resolve(reference: Reference<'_>, catalog: &impl Catalog) -> Result<Targe
         bootstrap: cluster.spec.bootstrap_servers.clone(),
         mechanism,
         credentials,
+        certificates: certificates.transpose()?,
     })
 }
 
@@ -221,8 +227,7 @@ fn cluster(
 }
 
 fn credentials(reference: Reference<'_>, cluster: &KafkaCluster) -> Result<Credentials, Hold> {
-    if let Some(auth) = reference.auth {
-        let from = &auth.credentials_from;
+    if let Some(from) = reference.auth.and_then(|auth| auth.credentials_from.as_ref()) {
         let key = |key: &str| SecretKey {
             secret: from.name.clone(),
             key: key.to_owned(),
@@ -232,26 +237,57 @@ fn credentials(reference: Reference<'_>, cluster: &KafkaCluster) -> Result<Crede
             password: key(&from.password_key),
         });
     }
-    if cluster.metadata.namespace.as_deref() != Some(reference.namespace) {
-        let text =
-            "the KafkaCluster is in another namespace: set auth.credentialsFrom to a Secret of this one";
-        return Err(Hold::new(HoldReason::CredentialsRequired, text));
-    }
+    must_be_near(reference, cluster, "credentialsFrom")?;
     let invalid = || Hold::new(HoldReason::InvalidSpec, "the KafkaCluster names no SASL user");
     let sasl = cluster.spec.sasl.as_ref().ok_or_else(invalid)?;
-    let key = |r: &ottla_crds::common::SecretKeyRef| SecretKey {
-        secret: r.name.clone(),
-        key: r.key.clone(),
-    };
     let username = match (&sasl.username, &sasl.username_from) {
         (Some(name), None) => Username::Literal(name.clone()),
-        (None, Some(from)) => Username::Secret(key(from)),
+        (None, Some(from)) => Username::Secret(secret_key(from)),
         _ => return Err(invalid()),
     };
     Ok(Credentials {
         username,
-        password: key(&sasl.password_from),
+        password: secret_key(&sasl.password_from),
     })
+}
+
+/// What a workload names goes before what the KafkaCluster names, which goes only within its namespace.
+fn certificates_of(
+    reference: Reference<'_>,
+    cluster: &KafkaCluster,
+    tls: &Tls,
+) -> Result<Certificates, Hold> {
+    let auth = reference.auth;
+    let given = auth.and_then(|auth| auth.ca_from.as_ref());
+    if given.is_none() && tls.ca_from.is_some() {
+        must_be_near(reference, cluster, "caFrom")?;
+    }
+    let ca = given.or(tls.ca_from.as_ref()).map(secret_key);
+    let given = auth.and_then(|auth| auth.client_certificate_from.as_ref());
+    if given.is_none() && tls.client_certificate_from.is_some() {
+        must_be_near(reference, cluster, "clientCertificateFrom")?;
+    }
+    let client = given.or(tls.client_certificate_from.as_ref());
+    Ok(Certificates {
+        ca,
+        client: client.map(|from| from.name.clone()),
+    })
+}
+
+/// Secrets are never copied: what a KafkaCluster names is used only by pods of its own namespace.
+fn must_be_near(reference: Reference<'_>, cluster: &KafkaCluster, field: &str) -> Result<(), Hold> {
+    if cluster.metadata.namespace.as_deref() == Some(reference.namespace) {
+        return Ok(());
+    }
+    let text = format!("the KafkaCluster is in another namespace: set auth.{field} to a Secret of this one");
+    Err(Hold::new(HoldReason::CredentialsRequired, text))
+}
+
+fn secret_key(from: &SecretKeyRef) -> SecretKey {
+    SecretKey {
+        secret: from.name.clone(),
+        key: from.key.clone(),
+    }
 }
 
 fn is_ready(

@@ -19,6 +19,7 @@ use ottla_crds::pod::{PodSettings, Quantities, Resources, TolerationOperator};
 
 use super::manifests::Workload;
 use super::names;
+use crate::connections::secret::{CERTIFICATE, PRIVATE_KEY};
 
 /// The only container's name; the pod failure policy of a Job refers to it.
 pub const CONTAINER: &str = "workload";
@@ -60,6 +61,36 @@ pub struct Credentials {
     pub username: Username,
     /// Password file.
     pub password: SecretKey,
+}
+
+/// The files a pod encrypts with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificates {
+    /// CA file; absent means public CAs.
+    pub ca: Option<SecretKey>,
+    /// Name of the Secret with the client certificate and its private key.
+    pub client: Option<String>,
+}
+
+impl Certificates {
+    /// Every key of every Secret, with the file it becomes under the folder of certificates.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(SecretKey, &'static str)> {
+        let of_client = |key: &str| {
+            self.client.as_ref().map(|secret| SecretKey {
+                secret: secret.clone(),
+                key: key.to_owned(),
+            })
+        };
+        let keys = [
+            (self.ca.clone(), "ca.crt"),
+            (of_client(CERTIFICATE), "tls.crt"),
+            (of_client(PRIVATE_KEY), "tls.key"),
+        ];
+        keys.into_iter()
+            .filter_map(|(key, file)| Some((key?, file)))
+            .collect()
+    }
 }
 
 /// The pod template of a workload whose configuration is in `config_map`.
@@ -179,6 +210,10 @@ fn volume(workload: &Workload, config_map: &str) -> Volume {
             Username::Secret(key) => sources.push(secret(key, "credentials/username")),
         }
         sources.push(secret(&credentials.password, "credentials/password"));
+    }
+    if let Some(certificates) = &workload.certificates {
+        let files = certificates.keys().into_iter();
+        sources.extend(files.map(|(key, file)| secret(&key, &format!("certificates/{file}"))));
     }
     let config = VolumeProjection {
         config_map: Some(ConfigMapProjection {

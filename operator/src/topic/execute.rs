@@ -133,10 +133,8 @@ pub async fn holds_records(admin: &dyn Admin, topic: &TopicName, partitions: Par
             partition: PartitionId::from(index),
         })
         .collect();
-    let (first, last) = tokio::join!(
-        admin.list_offsets(all.clone(), OffsetSpec::Earliest),
-        admin.list_offsets(all.clone(), OffsetSpec::Latest),
-    );
+    let first = admin.list_offsets(all.clone(), OffsetSpec::Earliest).await;
+    let last = admin.list_offsets(all.clone(), OffsetSpec::Latest).await;
     all.iter()
         .any(|partition| match (first.get(partition), last.get(partition)) {
             (Some(Ok(first)), Some(Ok(last))) => first != last,

@@ -54,6 +54,23 @@ pub(super) struct Ownership {
     pub(super) fatal: Option<String>,
 }
 
+impl Ownership {
+    /// Keeps of partitions that are not ours any more what the report needs.
+    fn shelve(&mut self, partitions: &[i32]) {
+        for partition in partitions {
+            if let Some(owned) = self.owned.remove(partition) {
+                self.given
+                    .insert(*partition, owned.verifier.snapshot(owned.complete));
+                if owned.segment.to > owned.segment.from {
+                    self.segments.push(owned.segment);
+                }
+            }
+        }
+        let surplus = self.segments.len().saturating_sub(MAX_SEGMENTS);
+        self.segments.drain(..surplus);
+    }
+}
+
 /// librdkafka's view of the consumer.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -84,6 +101,15 @@ impl Session {
 
     pub(super) fn state(&self) -> MutexGuard<'_, Ownership> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what the session of the client before this one knew; that one owns nothing any more.
+    pub(super) fn inherit(&self, before: &Self) {
+        let mut before = before.state();
+        let owned: Vec<i32> = before.owned.keys().copied().collect();
+        before.shelve(&owned);
+        let mut state = self.state();
+        std::mem::swap(&mut *state, &mut *before);
     }
 
     fn ours(&self, partitions: &TopicPartitionList) -> Vec<i32> {
@@ -249,19 +275,7 @@ impl Session {
             warn!(%error, ?partitions, "Could not commit partitions given away");
             self.state().last_error = Some(format!("cannot commit partitions {partitions:?}: {error}"));
         }
-        let mut state = self.state();
-        for partition in partitions {
-            if let Some(owned) = state.owned.remove(partition) {
-                state
-                    .given
-                    .insert(*partition, owned.verifier.snapshot(owned.complete));
-                if owned.segment.to > owned.segment.from {
-                    state.segments.push(owned.segment);
-                }
-            }
-        }
-        let surplus = state.segments.len().saturating_sub(MAX_SEGMENTS);
-        state.segments.drain(..surplus);
+        self.state().shelve(partitions);
         info!(?partitions, "Gave partitions away");
     }
 }

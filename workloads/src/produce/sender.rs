@@ -11,6 +11,7 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 
 use crate::client::{self, ClientError, Complaints};
+use crate::credentials::Watch;
 use crate::record;
 
 /// Records that wait in memory, at most.
@@ -105,6 +106,7 @@ impl ProducerContext for Context {
 pub(super) struct Sender {
     producer: BaseProducer<Context>,
     topic: String,
+    watch: Watch,
 }
 
 impl Sender {
@@ -113,6 +115,7 @@ impl Sender {
         topic: &str,
         config: &ProducerConfig,
     ) -> Result<Self, ClientError> {
+        let watch = Watch::new(&connection.security);
         let mut settings = client::connection(connection)?;
         let acks = match config.acks {
             Acks::All => "all",
@@ -144,6 +147,7 @@ impl Sender {
         Ok(Self {
             producer: producer.map_err(ClientError::Create)?,
             topic: topic.to_owned(),
+            watch,
         })
     }
 
@@ -203,6 +207,11 @@ impl Sender {
     /// Whether the client can be used no more.
     pub(super) fn is_dead(&self) -> bool {
         self.producer.client().fatal_error().is_some()
+    }
+
+    /// Whether the files it was made with have changed; now and then it looks.
+    pub(super) fn is_outdated(&mut self) -> bool {
+        self.watch.changed()
     }
 
     /// The newest error that was not about a record, once.

@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ottla_contract::config::{
-    Acks, Complete, Compression, Connection, Drill, ExpectedRun, Keys, Mechanism, ProducerStop, Security,
-    Start,
+    Acks, ClientFiles, Complete, Compression, Connection, Drill, ExpectedRun, Keys, Mechanism, ProducerStop,
+    Security, Start, TlsFiles,
 };
 use ottla_contract::verdict::{Facts, ProducerFacts, Require, Verdict, judge};
 use ottla_contract::{ConsumerConfig, ConsumerReport, ProducerConfig, ProducerReport, RunId, Uid};
@@ -199,21 +199,55 @@ pub(crate) fn kafka(test: &str) -> Option<Connection> {
         return None;
     };
     let bootstrap_servers = bootstrap.split(',').map(str::to_owned).collect();
-    let security = match sasl.splitn(3, ':').collect::<Vec<_>>()[..] {
-        [mechanism, username, password] => Security::SaslPlaintext {
-            mechanism: match mechanism {
+    let sasl = match sasl.splitn(3, ':').collect::<Vec<_>>()[..] {
+        [mechanism, username, password] => Some((
+            match mechanism {
                 "Plain" => Mechanism::Plain,
                 "ScramSha256" => Mechanism::ScramSha256,
                 _ => Mechanism::ScramSha512,
             },
-            username_file: file("username", username),
-            password_file: file("password", password),
+            file("username", username),
+            file("password", password),
+        )),
+        _ => None,
+    };
+    let security = match (tls(), sasl) {
+        (None, None) => Security::Plaintext,
+        (None, Some((mechanism, username_file, password_file))) => Security::SaslPlaintext {
+            mechanism,
+            username_file,
+            password_file,
         },
-        _ => Security::Plaintext,
+        (Some(tls), None) => Security::Ssl { tls },
+        (Some(tls), Some((mechanism, username_file, password_file))) => Security::SaslSsl {
+            tls,
+            mechanism,
+            username_file,
+            password_file,
+        },
     };
     Some(Connection {
         bootstrap_servers,
         security,
+    })
+}
+
+/// The files of the folder that `OTTLA_TEST_TLS` names: `ca.crt` and, where the broker wants them, `tls.crt` and `tls.key`.
+fn tls() -> Option<TlsFiles> {
+    let folder = std::env::var("OTTLA_TEST_TLS")
+        .ok()
+        .filter(|folder| !folder.is_empty())?;
+    let copy = |name: &str| {
+        let text = std::fs::read_to_string(PathBuf::from(&folder).join(name)).ok()?;
+        Some(file(name, &text))
+    };
+    let client = copy("tls.crt").zip(copy("tls.key"));
+    Some(TlsFiles {
+        ca_file: copy("ca.crt"),
+        client: client.map(|(certificate_file, key_file)| ClientFiles {
+            certificate_file,
+            key_file,
+        }),
     })
 }
 

@@ -6,7 +6,7 @@ use ottla_contract::config::{Complete, Drill, ExpectedRun, Keys};
 use ottla_contract::report::{ConsumerState, EvidenceKind, ProducerState};
 use ottla_contract::verdict::Reason;
 
-use crate::support::{Scene, judge_bounded, producer};
+use crate::support::{PARTITIONS, Scene, judge_bounded, producer};
 
 /// Everything arrives, from two pods, once.
 pub(crate) fn clean(scene: &Scene) {
@@ -192,4 +192,36 @@ pub(crate) fn few(scene: &Scene) {
         "{}",
         verdict.message
     );
+}
+
+/// Files that are replaced lead to new clients on both sides, and no record is lost or counted twice for it.
+#[allow(dead_code, reason = "needs a Kafka that asks for credentials")]
+pub(crate) fn rotated(scene: &Scene, rotate: impl Fn()) {
+    let mut config = producer(30_000);
+    config.records_per_second = Some(1_500);
+    let consuming = scene.start_consumer(&scene.consumer(), "one");
+    let producing = scene.start_producer(&config, 0);
+    producing.until("some records", |report| report.acked > 300);
+    consuming.until("some records", |report| report.received > 300);
+    rotate();
+    producing.until("a new incarnation", |report| report.incarnations.len() > 1);
+    let sent = producing.end();
+    assert_eq!(
+        (sent.state, sent.acked, sent.failed),
+        (ProducerState::Done, 30_000, 0)
+    );
+    assert!(
+        sent.incarnations.iter().all(|incarnation| incarnation.closed),
+        "{sent:#?}"
+    );
+    let consumer = consuming.end();
+    assert_eq!(consumer.state, ConsumerState::Complete, "{consumer:#?}");
+    let segments = consumer.segments.len();
+    assert!(
+        segments > PARTITIONS.unsigned_abs() as usize,
+        "it did not join again: {segments} segments"
+    );
+    let verdict = judge_bounded(&[sent], &[consumer]);
+    assert_eq!(verdict.reason, Reason::Pass, "{}", verdict.message);
+    assert_eq!((verdict.counts.received, verdict.counts.duplicated), (30_000, 0));
 }

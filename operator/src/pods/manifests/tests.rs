@@ -25,6 +25,7 @@ fn workload(role: Role) -> Workload {
                 key: "system-user-password".to_owned(),
             },
         }),
+        certificates: None,
         settings: PodSettings::default(),
     }
 }
@@ -107,6 +108,13 @@ fn golden_deployment() {
             secret: "mine".to_owned(),
             key: "word".to_owned(),
         },
+    });
+    workload.certificates = Some(Certificates {
+        ca: Some(SecretKey {
+            secret: "authority".to_owned(),
+            key: "ca.crt".to_owned(),
+        }),
+        client: Some("mine-tls".to_owned()),
     });
     let hash = workload.template_hash();
     assert_golden!(deployment(&workload, 3, &hash));

@@ -21,6 +21,7 @@ fn workload(run: u32) -> Workload {
         image: "image".to_owned(),
         config: format!("{{\"run\":{run}}}"),
         credentials: None,
+        certificates: None,
         settings: PodSettings::default(),
     }
 }

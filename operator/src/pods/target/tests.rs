@@ -191,3 +191,50 @@ fn the_key_survives_a_bad_day() {
     assert!(topic_key(Spec::by_topic("orders").from("kafka"), &objects).is_some());
     assert_eq!(topic_key(Spec::by_cluster().from("shop"), &objects), None);
 }
+
+/// The cluster with TLS of its own CA and a client certificate.
+fn with_tls(mut objects: Objects) -> Objects {
+    for cluster in objects.clusters.values_mut() {
+        let tls = json!({"caFrom": {"name": "authority", "key": "ca.crt"}, "clientCertificateFrom": {"name": "operator"}});
+        Arc::make_mut(cluster).spec.tls = from_value(tls).unwrap();
+    }
+    objects
+}
+
+#[test]
+fn certificates_are_the_clusters_at_home_and_the_workloads_own_elsewhere() {
+    let objects = with_tls(objects("All", "True", "True"));
+    let here = resolve(Spec::by_topic("orders").from("kafka"), &objects).unwrap();
+    let secret = |secret: &str| SecretKey {
+        secret: secret.to_owned(),
+        key: "ca.crt".to_owned(),
+    };
+    let at_home = Certificates {
+        ca: Some(secret("authority")),
+        client: Some("operator".to_owned()),
+    };
+    assert_eq!(here.certificates, Some(at_home));
+
+    let mut there = Spec::by_cluster().with_auth();
+    let hold = resolve(there.from("shop"), &objects).unwrap_err();
+    assert_eq!(hold.reason, HoldReason::CredentialsRequired);
+    assert!(hold.message.contains("auth.caFrom"), "{}", hold.message);
+    let auth = there.auth.as_mut().unwrap();
+    auth.ca_from = from_value(json!({"name": "ours", "key": "ca.crt"})).unwrap();
+    let hold = resolve(there.from("shop"), &objects).unwrap_err();
+    assert!(
+        hold.message.contains("auth.clientCertificateFrom"),
+        "{}",
+        hold.message
+    );
+    let auth = there.auth.as_mut().unwrap();
+    auth.client_certificate_from = from_value(json!({"name": "mine"})).unwrap();
+    let own = Certificates {
+        ca: Some(secret("ours")),
+        client: Some("mine".to_owned()),
+    };
+    assert_eq!(
+        resolve(there.from("shop"), &objects).unwrap().certificates,
+        Some(own)
+    );
+}
