@@ -23,7 +23,7 @@ async fn exported_topics_are_taken_over_and_nothing_changes() -> Result<()> {
         broker.create(&scene.topic("plain"), 1, &[]).await?;
         let config = [
             ("retention.ms", "1000000"),
-            ("cleanup.policy", "[compact,delete]"),
+            ("cleanup.policy", "compact,delete"),
             ("compression.type", "lz4"),
         ];
         broker.create(&scene.topic("Odd_Name"), 3, &config).await?;
