@@ -133,8 +133,10 @@ pub async fn holds_records(admin: &dyn Admin, topic: &TopicName, partitions: Par
             partition: PartitionId::from(index),
         })
         .collect();
-    let first = admin.list_offsets(all.clone(), OffsetSpec::Earliest).await;
-    let last = admin.list_offsets(all.clone(), OffsetSpec::Latest).await;
+    let (first, last) = tokio::join!(
+        admin.list_offsets(all.clone(), OffsetSpec::Earliest),
+        admin.list_offsets(all.clone(), OffsetSpec::Latest),
+    );
     all.iter()
         .any(|partition| match (first.get(partition), last.get(partition)) {
             (Some(Ok(first)), Some(Ok(last))) => first != last,

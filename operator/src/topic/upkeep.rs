@@ -158,11 +158,14 @@ async fn carry_out(ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
     };
     let mut refused = BTreeMap::new();
     for action in &plan.actions {
-        let grows_over_records = match action {
-            plan::Action::Grow { topic, from, .. } => holds_records(&*kafka.admin, topic, *from).await,
-            _ => false,
+        // Asked beside the growth, not before it: the partitions that are there already stay as they are.
+        let over_records = async {
+            match action {
+                plan::Action::Grow { topic, from, .. } => holds_records(&*kafka.admin, topic, *from).await,
+                _ => false,
+            }
         };
-        let done = perform(&*kafka.admin, action).await;
+        let (done, grows_over_records) = tokio::join!(perform(&*kafka.admin, action), over_records);
         let (namespace, name) = (object.namespace(), object.name_any());
         match done {
             Ok(Done::Created(created)) => {
