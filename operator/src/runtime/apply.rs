@@ -13,7 +13,7 @@ use super::context::Context;
 use super::error::Error;
 use super::key::Key;
 use super::store::{Entry, Store};
-use super::watch::Watched;
+use super::watch::{Watched, slim};
 
 /// Longest wait for one answer of the Kubernetes API.
 const CALL: Duration = Duration::from_secs(15);
@@ -254,7 +254,7 @@ pub async fn live<K: Watched>(ctx: &Context, store: &Store<K>, object: &K) -> Re
 }
 
 fn remember<K: Watched>(store: &Store<K>, key: &Key, mut object: K) -> Arc<K> {
-    object.meta_mut().managed_fields = None;
+    slim(object.meta_mut());
     let object = Arc::new(object);
     store.observe(key, &Entry::Object(object.clone()));
     object

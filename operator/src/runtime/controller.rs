@@ -2,6 +2,7 @@
 //!
 //! A pass that panics, hangs or fails touches its own object only. Passes over one object never overlap.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -164,11 +165,21 @@ fn log_lost_pass<R: Reconciler>(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// What backoff needs to know of an object's last pass.
+/// The incarnation and the generation of an object.
+type Input = (Option<String>, Option<i64>);
+
+/// What is remembered of the objects whose last pass failed, and of no other.
 #[derive(Default)]
 struct Seen {
     backoff: Backoff,
-    input: std::collections::HashMap<Key, (Option<String>, Option<i64>)>,
+    input: HashMap<Key, Input>,
+}
+
+impl Seen {
+    fn forget(&mut self, key: &Key) {
+        self.backoff.reset(key);
+        self.input.remove(key);
+    }
 }
 
 struct Driver<R: Reconciler> {
@@ -183,14 +194,11 @@ impl<R: Reconciler> Driver<R> {
     /// One object's turn, from the queue back into it.
     async fn turn(&self, key: Key) {
         let Some(entry) = self.store.get(&key) else {
-            self.with_seen(|seen| {
-                seen.backoff.reset(&key);
-                seen.input.remove(&key);
-            });
+            self.with_seen(|seen| seen.forget(&key));
             self.queue.done(&key);
             return;
         };
-        self.note_input(&key, &entry);
+        let input = self.note_input(&key, &entry);
         let started = Instant::now();
         let result = self.guarded(&entry).await;
         let outcome = outcome(&result);
@@ -198,7 +206,7 @@ impl<R: Reconciler> Driver<R> {
         match result {
             Ok(Action::AwaitChange) => self.succeeded(&key, None),
             Ok(Action::After(wait)) => self.succeeded(&key, Some(wait)),
-            Ok(Action::Retry(pace)) => self.failed(&key, pace),
+            Ok(Action::Retry(pace)) => self.failed(&key, input, pace),
             Err(error) => {
                 let (namespace, name) = (&key.namespace, &key.name);
                 if matches!(
@@ -221,7 +229,7 @@ impl<R: Reconciler> Driver<R> {
                         "Pass failed"
                     );
                 }
-                self.failed(&key, error.pace());
+                self.failed(&key, input, error.pace());
             }
         }
         self.queue.done(&key);
@@ -255,25 +263,28 @@ impl<R: Reconciler> Driver<R> {
     }
 
     /// A new spec or a new object has a clean slate.
-    fn note_input(&self, key: &Key, entry: &Entry<R::Object>) {
+    fn note_input(&self, key: &Key, entry: &Entry<R::Object>) -> Input {
         let input = (entry.meta().uid.clone(), entry.meta().generation);
         self.with_seen(|seen| {
-            if seen.input.get(key) != Some(&input) {
-                seen.backoff.reset(key);
-                seen.input.insert(key.clone(), input);
+            if seen.input.get(key).is_some_and(|failed| *failed != input) {
+                seen.forget(key);
             }
         });
+        input
     }
 
     fn succeeded(&self, key: &Key, again: Option<Duration>) {
-        self.with_seen(|seen| seen.backoff.reset(key));
+        self.with_seen(|seen| seen.forget(key));
         if let Some(wait) = again {
             self.queue.add_after(key.clone(), wait);
         }
     }
 
-    fn failed(&self, key: &Key, pace: Pace) {
-        let wait = self.with_seen(|seen| seen.backoff.failed(key, pace, Instant::now(), rand::random()));
+    fn failed(&self, key: &Key, input: Input, pace: Pace) {
+        let wait = self.with_seen(|seen| {
+            seen.input.insert(key.clone(), input);
+            seen.backoff.failed(key, pace, Instant::now(), rand::random())
+        });
         debug!(
             kind = R::KIND,
             namespace = key.namespace,

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
@@ -98,17 +99,25 @@ pub async fn watch<K: Watched>(client: Client, scope: Scope, store: Store<K>, me
     }
 }
 
+/// Takes off what makes up more than half of an object and nobody reads: who set which field, and the spec as kubectl
+/// applied it.
+pub(super) fn slim(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
 /// One answer of the API server as the stores take it.
 pub(crate) fn read<K: Watched>(DeserializeGuard(object): DeserializeGuard<K>) -> (Key, Entry<K>) {
     match object {
         Ok(mut object) => {
-            // Half of an object's size, and nobody reads it.
-            object.meta_mut().managed_fields = None;
+            slim(object.meta_mut());
             (Key::of(&object), Entry::Object(Arc::new(object)))
         }
         Err(invalid) => {
             let mut metadata = invalid.metadata;
-            metadata.managed_fields = None;
+            slim(&mut metadata);
             let key = Key::new(
                 metadata.namespace.clone().unwrap_or_default(),
                 metadata.name.clone().unwrap_or_default(),

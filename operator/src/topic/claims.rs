@@ -3,7 +3,7 @@
 //! Owner is whose recorded topic id is the live one; else the oldest; else the least uid. Everyone else keeps hands
 //! off, and while anyone else claims a topic, nobody deletes it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -33,9 +33,9 @@ pub fn owner(claimants: &[Claimant], live: Option<TopicId>) -> Option<&Claimant>
     })
 }
 
-/// Which objects name which topic, on whatever cluster.
+/// Which objects name which topic, on whatever cluster. Nearly every topic is named by one: a list is small then.
 #[derive(Debug, Default)]
-pub struct Index(RwLock<HashMap<String, BTreeSet<Key>>>);
+pub struct Index(RwLock<HashMap<String, Vec<Key>>>);
 
 impl Index {
     /// Takes in that an object names another topic than before.
@@ -47,13 +47,18 @@ impl Index {
         if let Some(from) = from
             && let Some(keys) = names.get_mut(from)
         {
-            keys.remove(key);
+            keys.retain(|known| known != key);
             if keys.is_empty() {
                 names.remove(from);
             }
         }
         if let Some(to) = to {
-            names.entry(to.to_owned()).or_default().insert(key.clone());
+            let keys = names
+                .entry(to.to_owned())
+                .or_insert_with(|| Vec::with_capacity(1));
+            if let Err(place) = keys.binary_search(key) {
+                keys.insert(place, key.clone());
+            }
         }
     }
 
@@ -61,10 +66,7 @@ impl Index {
     #[must_use]
     pub fn naming(&self, topic: &str) -> Vec<Key> {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        names
-            .get(topic)
-            .map(|keys| keys.iter().cloned().collect())
-            .unwrap_or_default()
+        names.get(topic).cloned().unwrap_or_default()
     }
 }
 

@@ -79,10 +79,16 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
         return 0;
     };
     let began = Instant::now();
-    let at_rest = at_rest(ctx, &object, &id);
-    let mut moved = 0;
-    for chunk in at_rest.chunks(CHUNK) {
-        let Some(suspects) = suspects(&*admin, chunk).await else {
+    let declared = declared(ctx, cluster);
+    let (mut topics, mut moved) = (0, 0);
+    for chunk in declared.chunks(CHUNK) {
+        // Parsed a chunk at a time: what all of them are to be is several times what is kept of them.
+        let at_rest = at_rest(ctx, chunk, &object, &id);
+        if at_rest.is_empty() {
+            continue;
+        }
+        topics += at_rest.len();
+        let Some(suspects) = suspects(&*admin, &at_rest).await else {
             ctx.queues.clusters.add(cluster.clone());
             return moved;
         };
@@ -96,36 +102,45 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
     debug!(
         namespace = cluster.namespace,
         name = cluster.name,
-        topics = at_rest.len(),
+        topics,
         moved,
         "Swept topics"
     );
     moved
 }
 
-/// The topics that were reconciled in full: only they can drift.
-fn at_rest(ctx: &Context, cluster: &KafkaCluster, id: &ClusterId) -> Vec<AtRest> {
-    let named = Key::of(cluster);
-    let objects = ctx.stores.topics.objects().into_iter();
+/// The objects that name a cluster.
+fn declared(ctx: &Context, cluster: &Key) -> Vec<Arc<KafkaTopic>> {
+    let mut objects = ctx.stores.topics.objects();
+    objects.retain(|object| cluster_key(&Key::of(&**object), &object.spec.cluster_ref) == *cluster);
     objects
+}
+
+/// The topics that were reconciled in full: only they can drift.
+fn at_rest(
+    ctx: &Context,
+    objects: &[Arc<KafkaTopic>],
+    cluster: &KafkaCluster,
+    id: &ClusterId,
+) -> Vec<AtRest> {
+    objects
+        .iter()
         .filter_map(|object| {
-            let key = Key::of(&*object);
             let status = object.status.as_ref()?;
             let recorded = status::recorded(status, id);
-            let rests = cluster_key(&key, &object.spec.cluster_ref) == named
-                && object.metadata.deletion_timestamp.is_none()
-                && status.observed_generation == Some(generation(&*object))
+            let rests = object.metadata.deletion_timestamp.is_none()
+                && status.observed_generation == Some(generation(&**object))
                 && recorded.id.is_some()
-                && !held::by_purge(ctx, &object);
+                && !held::by_purge(ctx, object);
             if !rests || object.spec.suspend {
                 return None;
             }
             let desired = desired::parse(&object.name_any(), &object.spec).ok()?;
             Some(AtRest {
-                key,
+                key: Key::of(&**object),
                 desired: look::completed(cluster, desired).ok()?,
-                tenure: look::tenure(&object, cluster),
-                object,
+                tenure: look::tenure(object, cluster),
+                object: object.clone(),
                 recorded,
             })
         })
