@@ -10,6 +10,7 @@ mod replicas;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -98,6 +99,7 @@ struct World {
     groups: BTreeMap<String, FakeGroup>,
     faults: HashMap<Call, VecDeque<Fault>>,
     away: Option<ConnectFailure>,
+    slow: Duration,
     calls: BTreeMap<Call, u64>,
     last_id: u64,
 }
@@ -146,6 +148,7 @@ impl FakeKafka {
                 groups: BTreeMap::new(),
                 faults: HashMap::new(),
                 away: None,
+                slow: Duration::ZERO,
                 calls: BTreeMap::new(),
                 last_id: 0,
             }),
@@ -160,6 +163,11 @@ impl FakeKafka {
     /// Takes the cluster away, or brings it back.
     pub fn set_away(&self, failure: Option<ConnectFailure>) {
         self.world().away = failure;
+    }
+
+    /// Has every answer come that much later. With [`FakeKafka::set_away`] it is a black hole.
+    pub fn set_slow(&self, by: Duration) {
+        self.world().slow = by;
     }
 
     /// Makes another cluster answer, without this one's topics.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, ready};
+use futures::future::BoxFuture;
 
 use super::{Call, FakeKafka, FakeReplicas, FakeTopic, Fault, World, config, records, replicas};
 use crate::admin::{
@@ -23,6 +23,15 @@ pub(super) fn refuse<T>(code: ErrorCode, message: impl Into<String>) -> Answer<T
 }
 
 impl FakeKafka {
+    /// Gives an answer, late where the cluster is slow.
+    fn reply<T: Send>(&self, answer: T) -> impl Future<Output = T> + Send + use<T> {
+        let slow = self.world().slow;
+        async move {
+            tokio::time::sleep(slow).await;
+            answer
+        }
+    }
+
     /// Answers one call for all of its items, with whatever fault was ordered for it.
     fn answer<I, K: Ord, T>(
         &self,
@@ -95,7 +104,7 @@ impl Admin for FakeKafka {
         let answer = self.answer_one(Call::DescribeCluster, "describe the cluster", |world| {
             world.cluster.clone()
         });
-        ready(answer).boxed()
+        self.reply(answer).boxed()
     }
 
     fn list_topics(&self) -> BoxFuture<'_, Result<Vec<Topic>, KafkaError>> {
@@ -106,7 +115,7 @@ impl Admin for FakeKafka {
                 .map(|(name, topic)| described(&world.cluster, name, topic))
                 .collect()
         });
-        ready(answer).boxed()
+        self.reply(answer).boxed()
     }
 
     fn describe_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, Option<Topic>>> {
@@ -121,12 +130,13 @@ impl Admin for FakeKafka {
                 Ok(topic.map(|topic| described(&world.cluster, &name, topic)))
             },
         );
-        ready(answers).boxed()
+        self.reply(answers).boxed()
     }
 
     fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>> {
         let name = |topic: &NewTopic| topic.name.clone();
-        ready(self.answer(Call::CreateTopics, "create topic", topics, name, create)).boxed()
+        self.reply(self.answer(Call::CreateTopics, "create topic", topics, name, create))
+            .boxed()
     }
 
     fn describe_configs(
@@ -135,7 +145,7 @@ impl Admin for FakeKafka {
     ) -> BoxFuture<'_, Batch<TopicName, BTreeMap<String, ConfigEntry>>> {
         let name = |query: &ConfigQuery| query.topic.clone();
         let operation = "describe the configuration of topic";
-        ready(
+        self.reply(
             self.answer(Call::DescribeConfigs, operation, queries, name, |world, query| {
                 describe_config(world, &query)
             }),
@@ -153,18 +163,19 @@ impl Admin for FakeKafka {
             let brokers = world.cluster.brokers.iter();
             brokers.map(|broker| (broker.id, entries.clone())).collect()
         });
-        ready(answer).boxed()
+        self.reply(answer).boxed()
     }
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {
         let name = |change: &ConfigChange| change.topic.clone();
         let operation = "alter the configuration of topic";
-        ready(self.answer(Call::AlterConfigs, operation, changes, name, alter)).boxed()
+        self.reply(self.answer(Call::AlterConfigs, operation, changes, name, alter))
+            .boxed()
     }
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {
         let name = |growth: &GrowTopic| growth.topic.clone();
-        ready(self.answer(
+        self.reply(self.answer(
             Call::CreatePartitions,
             "add partitions",
             growth,
@@ -177,7 +188,8 @@ impl Admin for FakeKafka {
     fn alter_reassignments(&self, moves: Vec<Move>) -> BoxFuture<'_, Batch<TopicPartition, ()>> {
         let operation = "move the replicas of partition";
         let key = |item: &Move| item.partition.clone();
-        ready(self.answer(Call::AlterReassignments, operation, moves, key, replicas::alter)).boxed()
+        self.reply(self.answer(Call::AlterReassignments, operation, moves, key, replicas::alter))
+            .boxed()
     }
 
     fn list_reassignments(
@@ -186,7 +198,7 @@ impl Admin for FakeKafka {
     ) -> BoxFuture<'_, Batch<TopicPartition, Option<Moving>>> {
         let operation = "list the reassignment of partition";
         let key = TopicPartition::clone;
-        ready(self.answer(
+        self.reply(self.answer(
             Call::ListReassignments,
             operation,
             partitions,
@@ -220,7 +232,7 @@ impl Admin for FakeKafka {
                 }
             },
         );
-        ready(answers).boxed()
+        self.reply(answers).boxed()
     }
 
     fn list_offsets(
@@ -243,7 +255,7 @@ impl Admin for FakeKafka {
                 None => refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "no such partition"),
             }
         };
-        ready(self.answer(
+        self.reply(self.answer(
             Call::ListOffsets,
             operation,
             partitions,
@@ -260,7 +272,7 @@ impl Admin for FakeKafka {
     ) -> BoxFuture<'_, Batch<TopicPartition, Option<Offset>>> {
         let operation = "list the offsets of partition";
         let key = TopicPartition::clone;
-        ready(
+        self.reply(
             self.answer(Call::OffsetsAt, operation, partitions, key, |world, at| {
                 records::offset_at(world, &at, time)
             }),
@@ -274,7 +286,8 @@ impl Admin for FakeKafka {
     ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
         let operation = "delete the records of partition";
         let key = |(at, _): &(TopicPartition, Offset)| at.clone();
-        ready(self.answer(Call::DeleteRecords, operation, before, key, records::delete)).boxed()
+        self.reply(self.answer(Call::DeleteRecords, operation, before, key, records::delete))
+            .boxed()
     }
 
     fn consumer_groups(
@@ -285,7 +298,7 @@ impl Admin for FakeKafka {
         let answer = self.answer_one(Call::ConsumerGroups, "list consumer groups", |world| {
             records::groups_of(world, &topic, &partitions)
         });
-        ready(answer).boxed()
+        self.reply(answer).boxed()
     }
 
     fn probe_listeners(&self) -> BoxFuture<'_, Result<Vec<ListenerReport>, KafkaError>> {
@@ -305,7 +318,7 @@ impl Admin for FakeKafka {
             };
             world.cluster.brokers.iter().map(report).collect()
         });
-        ready(answer).boxed()
+        self.reply(answer).boxed()
     }
 }
 

@@ -122,7 +122,7 @@ impl Reader {
                     .observe(cluster, &Entry::Object(Arc::new(object)));
                 Ok(id)
             }
-            Standing::Unproven | Standing::Unusable => Err(anyhow::anyhow!(
+            Standing::Unproven | Standing::InDoubt(_) | Standing::Unusable => Err(anyhow::anyhow!(
                 "KafkaCluster {cluster} cannot be used from here: {}: {}",
                 verdict.reason.as_str(),
                 verdict.message

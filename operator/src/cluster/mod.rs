@@ -26,11 +26,13 @@ use tracing::info;
 use self::reason::Reason;
 use self::status::{Aside, Verdict};
 use self::tenancy::{Access, Labels};
+use crate::connections::Change;
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::backoff::Pace;
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::events::Note;
+use crate::runtime::lanes::Lane;
 use crate::runtime::store::Entry;
 use crate::runtime::{Action, Context, Error, Key, Queue, Reconciler, Stores, namespaces};
 use crate::topic::touched;
@@ -57,9 +59,21 @@ impl Reconciler for Clusters {
         reconcile(ctx, object).boxed()
     }
 
+    fn lane(object: &KafkaCluster) -> Lane {
+        Some(Key::of(object))
+    }
+
     fn conditions(object: &KafkaCluster) -> &[Condition] {
         object.status.as_ref().map_or(&[], |status| &status.conditions)
     }
+}
+
+/// Takes in that a call to a cluster got no connection or no answer: it is looked at anew, once for all who wait.
+pub fn doubt(ctx: &Context, cluster: &Key) {
+    if let Some(connection) = ctx.connections.get(cluster) {
+        connection.doubt();
+    }
+    ctx.queues.clusters.add(cluster.clone());
 }
 
 async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, Error> {
@@ -100,8 +114,8 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
         notes.extend(aside_notes(&previous, &aside));
         ctx.publish(Clusters::KIND, &*object, &notes).await;
     }
-    let moved = connection.is_some_and(|c| c.set_standing(verdict.standing.clone(), verdict.foreign));
-    if moved {
+    let change = connection.map(|c| c.set_standing(verdict.standing.clone(), verdict.foreign));
+    if change == Some(Change::Moved) {
         let key = Key::of(&*object);
         info!(
             namespace = key.namespace,

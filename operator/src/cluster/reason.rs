@@ -82,6 +82,18 @@ impl Reason {
         Self::NotChecked,
     ];
 
+    /// Whether a condition's reason lies in a Secret, not in the cluster.
+    #[must_use]
+    pub fn is_of_credentials(reason: &str) -> bool {
+        let causes = [
+            Self::SecretNotFound,
+            Self::SecretKeyMissing,
+            Self::SecretInvalid,
+            Self::SecretForbidden,
+        ];
+        causes.iter().any(|cause| cause.as_str() == reason)
+    }
+
     /// As conditions and events spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

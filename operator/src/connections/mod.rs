@@ -10,7 +10,7 @@ mod slots;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ottla_kafka::admin::Admin;
 use ottla_kafka::client::KafkaAdmin;
@@ -38,8 +38,30 @@ pub enum Standing {
     Unproven,
     /// Reached, authenticated, and the one it should be.
     Usable(ClusterId),
+    /// It was usable, then a call got no connection or no answer. Until it has been looked at anew, nothing else is asked.
+    InDoubt(ClusterId),
     /// Not to be used; the KafkaCluster's status says why.
     Unusable,
+}
+
+/// What a new look at a cluster changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// A doubt was without cause: who was held back goes on.
+    Cleared,
+    /// It may be used now, or no longer.
+    Moved,
+}
+
+#[derive(Debug)]
+struct State {
+    standing: Standing,
+    /// The cluster last found usable, unless another was found since.
+    proven: Option<ClusterId>,
+    /// Who asked while it was in doubt.
+    held_back: Vec<(Key, Queue)>,
 }
 
 /// The client of one KafkaCluster.
@@ -47,8 +69,7 @@ pub struct Connection {
     uid: String,
     config: ConnectionConfig,
     admin: Arc<dyn Admin>,
-    standing: RwLock<Standing>,
-    proven: RwLock<Option<ClusterId>>,
+    state: Mutex<State>,
     slots: Slots,
 }
 
@@ -61,6 +82,10 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The client, whatever the cluster's standing: for looking, not for work.
     #[must_use]
     pub fn admin(&self) -> &Arc<dyn Admin> {
@@ -77,10 +102,7 @@ impl Connection {
     /// Whether the cluster may be used.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.standing
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state().standing.clone()
     }
 
     /// The client and the id of its cluster, if it may be used for work.
@@ -88,7 +110,7 @@ impl Connection {
     pub fn usable(&self) -> Option<(Arc<dyn Admin>, ClusterId)> {
         match self.standing() {
             Standing::Usable(id) => Some((self.admin.clone(), id)),
-            Standing::Unproven | Standing::Unusable => None,
+            Standing::Unproven | Standing::InDoubt(_) | Standing::Unusable => None,
         }
     }
 
@@ -96,22 +118,51 @@ impl Connection {
     /// finishing what was begun when the Secret has gone first.
     #[must_use]
     pub fn once_usable(&self) -> Option<(Arc<dyn Admin>, ClusterId)> {
-        let proven = self.proven.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let proven = self.state().proven.clone();
         proven.map(|id| (self.admin.clone(), id))
     }
 
-    /// Takes in the cluster's standing; tells whether it changed. `foreign` says that another cluster was found.
-    pub fn set_standing(&self, standing: Standing, foreign: bool) -> bool {
-        let mut proven = self.proven.write().unwrap_or_else(PoisonError::into_inner);
+    /// Takes in that a call got no connection or no answer: whoever comes is held back until the cluster has been looked
+    /// at, by one look for all.
+    pub fn doubt(&self) {
+        let mut state = self.state();
+        if let Standing::Usable(id) = &state.standing {
+            state.standing = Standing::InDoubt(id.clone());
+        }
+    }
+
+    /// Holds somebody back while the cluster is in doubt, and tells whether it is: they are added to the queue when the
+    /// doubt turns out to be without cause. Of any other outcome all are told.
+    #[must_use]
+    pub fn hold_back(&self, who: &Key, queue: &Queue) -> bool {
+        let mut state = self.state();
+        let doubtful = matches!(state.standing, Standing::InDoubt(_));
+        if doubtful {
+            state.held_back.push((who.clone(), queue.clone()));
+        }
+        doubtful
+    }
+
+    /// Takes in the cluster's standing after a look. `foreign` says that another cluster was found.
+    pub fn set_standing(&self, standing: Standing, foreign: bool) -> Change {
+        let mut state = self.state();
         match &standing {
-            Standing::Usable(id) => *proven = Some(id.clone()),
-            _ if foreign => *proven = None,
+            Standing::Usable(id) => state.proven = Some(id.clone()),
+            _ if foreign => state.proven = None,
             _ => {}
         }
-        let mut current = self.standing.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = *current != standing;
-        *current = standing;
-        changed
+        let before = std::mem::replace(&mut state.standing, standing);
+        let held_back = std::mem::take(&mut state.held_back);
+        match (before, &state.standing) {
+            (Standing::InDoubt(before), Standing::Usable(now)) if before == *now => {
+                for (who, queue) in held_back {
+                    queue.add(who);
+                }
+                Change::Cleared
+            }
+            (before, now) if before == *now => Change::None,
+            _ => Change::Moved,
+        }
     }
 }
 
@@ -170,8 +221,11 @@ impl Connections {
             uid: uid.to_owned(),
             admin: (self.connect)(config.clone()),
             config,
-            standing: RwLock::new(Standing::Unproven),
-            proven: RwLock::default(),
+            state: Mutex::new(State {
+                standing: Standing::Unproven,
+                proven: None,
+                held_back: vec![],
+            }),
             slots: Slots::new(SLOTS),
         });
         entries.insert(cluster.clone(), entry.clone());
@@ -184,5 +238,56 @@ impl Connections {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(cluster);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_kafka::config::Security;
+    use ottla_kafka::fake::FakeKafka;
+
+    use super::*;
+
+    fn connection() -> Arc<Connection> {
+        let connections = Connections::new(Box::new(|_| Arc::new(FakeKafka::new())));
+        let config = ConnectionConfig::new(vec![], Security::PLAINTEXT);
+        connections.ensure(&Key::new("kafka", "kafka"), "uid", config)
+    }
+
+    fn usable(id: &str) -> Standing {
+        Standing::Usable(ClusterId::from(id))
+    }
+
+    #[test]
+    fn a_doubt_holds_back_until_one_look_clears_it() {
+        let (connection, asking) = (connection(), Key::new("ns", "asking"));
+        let queue = Queue::default();
+        queue.start([]);
+        assert_eq!(connection.set_standing(usable("a"), false), Change::Moved);
+        assert!(!connection.hold_back(&asking, &queue), "nothing is in doubt");
+        connection.doubt();
+        connection.doubt();
+        assert!(connection.usable().is_none() && connection.hold_back(&asking, &queue));
+        assert_eq!(queue.depth(), 0);
+        assert_eq!(connection.set_standing(usable("a"), false), Change::Cleared);
+        assert_eq!(queue.depth(), 1);
+        assert!(connection.usable().is_some());
+        assert_eq!(connection.set_standing(usable("a"), false), Change::None);
+    }
+
+    #[test]
+    fn a_doubt_with_cause_moves_the_standing() {
+        let connection = connection();
+        connection.doubt();
+        assert_eq!(
+            connection.standing(),
+            Standing::Unproven,
+            "what was never usable is not doubted"
+        );
+        for found in [Standing::Unusable, usable("b")] {
+            let _usable = connection.set_standing(usable("a"), false);
+            connection.doubt();
+            assert_eq!(connection.set_standing(found, false), Change::Moved);
+        }
     }
 }

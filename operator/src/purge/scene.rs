@@ -15,7 +15,7 @@ use super::desired::Desired;
 use super::reason::Reason;
 use super::status::{self, Outcome, Place};
 use crate::cluster::tenancy::{self, Access};
-use crate::cluster::{access, cluster_key};
+use crate::cluster::{self, access, cluster_key};
 use crate::connections::{Slot, Standing};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::conditions::{READY, find};
@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
     pub(super) fn failed(self, error: &KafkaError) -> End {
         if error.is_connection() {
             let cluster = cluster_key(&Key::of(&*self.object), &self.cluster_ref);
-            self.ctx.queues.clusters.add(cluster);
+            cluster::doubt(self.ctx, &cluster);
         }
         self.end(Outcome::failed(error))
     }
@@ -218,6 +218,12 @@ fn kafka(ctx: &Context, cluster: &Key, purge: &Key) -> Result<Option<Kafka>, Box
             id,
             _slot: slot,
         }));
+    }
+    if connection
+        .as_ref()
+        .is_some_and(|c| c.hold_back(purge, &ctx.queues.purges))
+    {
+        return Ok(None);
     }
     let ready = object
         .status

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -22,13 +22,12 @@ use super::conditions::{self, Progress};
 use super::context::Context;
 use super::error::{Error, chain};
 use super::key::Key;
+use super::lanes::{Lane, Lanes};
 use super::queue::Queue;
 use super::store::{Entry, Store, same_input};
 use super::telemetry::panic_text;
 use super::watch::Watched;
 
-/// How many objects of one kind are reconciled at once.
-const CONCURRENCY: usize = 64;
 /// Longest turn of a loop without anything to do.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -87,6 +86,11 @@ pub trait Reconciler: Send + Sync + 'static {
         object: Arc<Self::Object>,
     ) -> BoxFuture<'a, Result<Action, Error>>;
 
+    /// What passes over the object may have to wait for beside the Kubernetes API: its Kafka. Each has its own lane.
+    fn lane(_object: &Self::Object) -> Lane {
+        None
+    }
+
     /// The conditions in an object's status, for counting.
     fn conditions(object: &Self::Object) -> &[Condition];
 }
@@ -131,21 +135,20 @@ pub async fn drive<R: Reconciler>(
         queue,
         seen: Mutex::default(),
     });
-    let mut running = JoinSet::new();
+    let mut turns = Turns::new(driver.clone());
     loop {
         driver.ctx.health.beat(R::KIND);
-        driver.ctx.metrics.queue_depth(R::KIND, driver.queue.depth());
+        let waiting = driver.queue.depth() + turns.lanes.waiting();
+        driver.ctx.metrics.queue_depth(R::KIND, waiting);
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(ended) = running.join_next() => log_lost_pass::<R>(ended),
-            key = driver.queue.next(), if running.len() < CONCURRENCY => {
-                let driver = driver.clone();
-                running.spawn(async move { driver.turn(key).await });
-            }
+            Some(ended) = turns.running.join_next_with_id() => turns.ended(ended),
+            key = driver.queue.next() => turns.ask(key),
             () = tokio::time::sleep(IDLE) => {}
         }
     }
+    let mut running = turns.running;
     let drained = async { while running.join_next().await.is_some() {} };
     tokio::select! {
         () = drained => return,
@@ -159,9 +162,53 @@ pub async fn drive<R: Reconciler>(
     running.shutdown().await;
 }
 
-fn log_lost_pass<R: Reconciler>(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        warn!(kind = R::KIND, error = chain(&error), "Lost a pass");
+/// The passes that run, and those that wait for a place in their lane.
+struct Turns<R: Reconciler> {
+    driver: Arc<Driver<R>>,
+    running: JoinSet<()>,
+    lanes: Lanes,
+    /// The lane of each pass that runs.
+    places: HashMap<task::Id, Lane>,
+}
+
+impl<R: Reconciler> Turns<R> {
+    fn new(driver: Arc<Driver<R>>) -> Self {
+        Self {
+            driver,
+            running: JoinSet::new(),
+            lanes: Lanes::default(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Gives an object its turn, now or when its lane has a place.
+    fn ask(&mut self, key: Key) {
+        let entry = self.driver.store.get(&key);
+        let lane = entry.and_then(|entry| entry.object().and_then(|object| R::lane(object)));
+        if let Some(key) = self.lanes.enter(&lane, key) {
+            self.begin(key, lane);
+        }
+    }
+
+    fn begin(&mut self, key: Key, lane: Lane) {
+        let driver = self.driver.clone();
+        let pass = self.running.spawn(async move { driver.turn(key).await });
+        self.places.insert(pass.id(), lane);
+    }
+
+    fn ended(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                warn!(kind = R::KIND, error = chain(&error), "Lost a pass");
+                error.id()
+            }
+        };
+        if let Some(lane) = self.places.remove(&id)
+            && let Some(next) = self.lanes.leave(&lane)
+        {
+            self.begin(next, lane);
+        }
     }
 }
 

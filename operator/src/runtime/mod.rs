@@ -14,6 +14,7 @@ pub mod events;
 pub mod guard;
 pub mod health;
 pub mod key;
+pub mod lanes;
 pub mod lease;
 pub mod metrics;
 pub mod namespaces;

@@ -16,6 +16,7 @@ use super::look::{self, CROWDED, Kafka, LISTING};
 use super::plan;
 use super::reason::Reason;
 use super::status::{self, Outcome};
+use super::upkeep::poke;
 use super::{Topics, conclude, has_finalizer, held};
 use crate::cluster::destruction::{self, Standing};
 use crate::cluster::tenancy::Access;
@@ -39,6 +40,8 @@ enum End {
     Hold(Outcome),
     /// In a moment.
     Later(Duration),
+    /// The cluster is in doubt: once it has been looked at.
+    InDoubt,
 }
 
 pub(super) async fn reconcile(
@@ -61,6 +64,7 @@ pub(super) async fn reconcile(
         return Ok(Action::After(Duration::from_secs(1)));
     }
     let note = match decide(topics, ctx, &object) {
+        End::InDoubt => return Ok(Action::AwaitChange),
         End::Hold(outcome) => return conclude(ctx, &object, &outcome).await,
         End::Later(wait) => return Ok(Action::After(wait)),
         End::Release(note) => note,
@@ -74,11 +78,7 @@ pub(super) async fn reconcile(
                 )
             }
             Err(error) => {
-                if error.is_connection() {
-                    ctx.queues
-                        .clusters
-                        .add(cluster_key(&Key::of(&*object), &object.spec.cluster_ref));
-                }
+                poke(ctx, &object, &error);
                 let outcome = Outcome::failed(&error, status::Shape::Keep);
                 // A deletion is never given up: what forbids it may be lifted without a change of the object.
                 let again = if outcome.again == Action::AwaitChange {
@@ -133,6 +133,12 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     }
     // A Secret that goes first must not hold its namespace: a connection that worked is used to its end.
     let connection = ctx.connections.get(&named);
+    if connection
+        .as_ref()
+        .is_some_and(|c| c.hold_back(&Key::of(object), &ctx.queues.topics))
+    {
+        return End::InDoubt;
+    }
     let usable = connection.and_then(|connection| {
         let slot = connection.slot(super::KIND, &Key::of(object), &ctx.queues.topics);
         Some((connection.once_usable()?, slot))

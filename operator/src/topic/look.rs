@@ -129,6 +129,12 @@ fn kafka(ctx: &Context, object: &Arc<KafkaTopic>, cluster: &KafkaCluster) -> Res
             _slot: slot,
         });
     }
+    if connection
+        .as_ref()
+        .is_some_and(|c| c.hold_back(&Key::of(&**object), &ctx.queues.topics))
+    {
+        return Err(End::Wait(Action::AwaitChange));
+    }
     let ready = status.and_then(|status| find(&status.conditions, READY));
     let refused = connection.is_some_and(|connection| connection.standing() == Standing::Unusable);
     match ready.filter(|ready| ready.status == "False" || refused) {

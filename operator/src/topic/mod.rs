@@ -44,6 +44,7 @@ use crate::cluster::cluster_key;
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
+use crate::runtime::lanes::Lane;
 use crate::runtime::{Action, Context, Error, Key, Reconciler};
 
 const KIND: &str = "KafkaTopic";
@@ -79,6 +80,10 @@ impl Reconciler for Topics {
         object: Arc<KafkaTopic>,
     ) -> BoxFuture<'a, Result<Action, Error>> {
         reconcile(self, ctx, object).boxed()
+    }
+
+    fn lane(object: &KafkaTopic) -> Lane {
+        Some(cluster_key(&Key::of(object), &object.spec.cluster_ref))
     }
 
     fn conditions(object: &KafkaTopic) -> &[Condition] {

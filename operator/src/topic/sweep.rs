@@ -18,8 +18,8 @@ use super::plan::replication::{REPLICATION_FACTOR, needs_look};
 use super::plan::{self, Policy, Recorded, Sight};
 use super::reason::Reason;
 use super::{held, look, observe, status};
-use crate::cluster::cluster_key;
 use crate::cluster::tenancy::Tenure;
+use crate::cluster::{self, cluster_key};
 use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Context, Key, Stop};
@@ -89,7 +89,7 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
         }
         topics += at_rest.len();
         let Some(suspects) = suspects(&*admin, &at_rest).await else {
-            ctx.queues.clusters.add(cluster.clone());
+            cluster::doubt(ctx, cluster);
             return moved;
         };
         moved += suspects.len();

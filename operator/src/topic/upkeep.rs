@@ -18,8 +18,8 @@ use super::plan::{self, Claim, Live, Plan, Recorded, Save, Sight};
 use super::reason::Reason;
 use super::status::{self, Outcome, Shape};
 use super::{Topics, notes};
-use crate::cluster::cluster_key;
 use crate::cluster::tenancy::Tenure;
+use crate::cluster::{self, cluster_key};
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::controller::generation;
 use crate::runtime::{Action, Context, Error, Key};
@@ -264,10 +264,8 @@ pub(super) fn failed(ctx: &Context, object: Arc<KafkaTopic>, error: &KafkaError,
 }
 
 /// Has the cluster looked at when it may be gone.
-fn poke(ctx: &Context, object: &KafkaTopic, error: &KafkaError) {
+pub(super) fn poke(ctx: &Context, object: &KafkaTopic, error: &KafkaError) {
     if error.is_connection() {
-        ctx.queues
-            .clusters
-            .add(cluster_key(&Key::of(object), &object.spec.cluster_ref));
+        cluster::doubt(ctx, &cluster_key(&Key::of(object), &object.spec.cluster_ref));
     }
 }

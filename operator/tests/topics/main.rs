@@ -15,6 +15,7 @@ mod defaults;
 mod destruction;
 mod drift;
 mod driver;
+mod isolation;
 mod ownership;
 mod preview;
 mod release;

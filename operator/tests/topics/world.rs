@@ -54,6 +54,27 @@ impl World {
 
     fn with(api: Api, kafka: Arc<FakeKafka>, config: Config) -> Self {
         let connections = connections(&kafka);
+        Self::connected(api, kafka, config, connections)
+    }
+
+    /// A second Kafka, at the host of that name, beside the first.
+    pub(crate) fn beside(name: &'static str, second: &Arc<FakeKafka>) -> Self {
+        let (kafka, second) = (Arc::new(FakeKafka::with_brokers(3)), second.clone());
+        let first = kafka.clone();
+        let connections = Connections::new(Box::new(move |config| {
+            let second_is_meant = config.bootstrap[0].host == name;
+            if second_is_meant {
+                second.clone()
+            } else {
+                first.clone()
+            }
+        }));
+        let world = Self::connected(Api::default(), kafka, Config::default(), connections);
+        world.cluster(json!({"bootstrapServers": ["kafka:9092"]}));
+        world
+    }
+
+    fn connected(api: Api, kafka: Arc<FakeKafka>, config: Config, connections: Connections) -> Self {
         let ctx = Arc::new(Context::new(
             api.client(),
             config,
@@ -233,7 +254,7 @@ pub(crate) fn ready_of(object: &Value) -> (String, String) {
     (text("status"), text("reason"))
 }
 
-fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
+pub(crate) fn object(kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "ottla.dev/v1alpha1", "kind": kind,
         "metadata": {"name": name, "namespace": namespace}, "spec": spec
