@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -77,125 +77,130 @@ pub struct Metrics {
     admin_seconds: Histograms<Operation>,
     sweep_seconds: Histogram,
     sweep_findings: Counter,
-    purges: Family<MethodReason, Counter>,
-    purged_records: Family<Method, Counter>,
-    purge_seconds: Histograms<Method>,
+    purging: Purging,
+}
+
+/// What is counted of purges.
+#[derive(Debug)]
+struct Purging {
+    ended: Family<MethodReason, Counter>,
+    records: Family<Method, Counter>,
+    seconds: Histograms<Method>,
+}
+
+impl Purging {
+    fn register(registry: &mut Registry) -> Self {
+        Self {
+            ended: add(registry, "purges", "Purges that ended, by how", Family::default()),
+            records: add(
+                registry,
+                "purged_records",
+                "Records that purges planned and removed",
+                Family::default(),
+            ),
+            seconds: add(
+                registry,
+                "purge_duration_seconds",
+                "From a purge's creation to its end, when it was carried out",
+                Histograms::new_with_constructor(seconds),
+            ),
+        }
+    }
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("ottla");
-        let leader = Gauge::default();
-        registry.register(
-            "leader",
-            "1 while this operator may act, 0 while it stands by",
-            leader.clone(),
-        );
-        let leader_transitions = Family::default();
-        registry.register(
-            "leader_transitions",
-            "How often this operator began or ceased to lead",
-            leader_transitions.clone(),
-        );
-        let reconciles = Family::default();
-        registry.register(
-            "reconciles",
-            "Passes over objects, by how they ended",
-            reconciles.clone(),
-        );
-        let reconcile_seconds = Histograms::new_with_constructor(seconds);
-        registry.register(
-            "reconcile_duration_seconds",
-            "How long passes took",
-            reconcile_seconds.clone(),
-        );
-        let queue_depth = Family::default();
-        registry.register(
-            "queue_depth",
-            "Objects that wait for their turn",
-            queue_depth.clone(),
-        );
-        let objects = Family::default();
-        registry.register(
-            "objects",
-            "Objects, by the reason of their Ready condition",
-            objects.clone(),
-        );
-        let watch_failures = Family::default();
-        registry.register(
-            "watch_failures",
-            "Watches that failed and were set up again",
-            watch_failures.clone(),
-        );
-        let status_writes = Family::default();
-        registry.register("status_writes", "Statuses written", status_writes.clone());
-        let events = Family::default();
-        registry.register("events", "Events published", events.clone());
-        let admin_calls = Family::default();
-        registry.register(
-            "admin_calls",
-            "Calls to Kafka's admin port, by how they ended",
-            admin_calls.clone(),
-        );
-        let admin_items = Family::default();
-        registry.register(
-            "admin_items",
-            "Items within batch calls, by how each ended",
-            admin_items.clone(),
-        );
-        let admin_seconds = Histograms::new_with_constructor(seconds);
-        registry.register(
-            "admin_call_duration_seconds",
-            "How long calls to Kafka took",
-            admin_seconds.clone(),
-        );
-        let sweep_seconds = seconds();
-        registry.register(
-            "sweep_duration_seconds",
-            "How long a look at all topics of one cluster took",
-            sweep_seconds.clone(),
-        );
-        let sweep_findings = Counter::default();
-        registry.register(
-            "sweep_findings",
-            "Topics that such a look found other than they should be",
-            sweep_findings.clone(),
-        );
-        let purges = Family::default();
-        registry.register("purges", "Purges that ended, by how", purges.clone());
-        let purged_records = Family::default();
-        registry.register(
-            "purged_records",
-            "Records that purges planned and removed",
-            purged_records.clone(),
-        );
-        let purge_seconds = Histograms::new_with_constructor(seconds);
-        registry.register(
-            "purge_duration_seconds",
-            "From a purge's creation to its end, when it was carried out",
-            purge_seconds.clone(),
-        );
         Self {
+            leader: add(
+                &mut registry,
+                "leader",
+                "1 while this operator may act, 0 while it stands by",
+                Gauge::default(),
+            ),
+            leader_transitions: add(
+                &mut registry,
+                "leader_transitions",
+                "How often this operator began or ceased to lead",
+                Family::default(),
+            ),
+            reconciles: add(
+                &mut registry,
+                "reconciles",
+                "Passes over objects, by how they ended",
+                Family::default(),
+            ),
+            reconcile_seconds: add(
+                &mut registry,
+                "reconcile_duration_seconds",
+                "How long passes took",
+                Histograms::new_with_constructor(seconds),
+            ),
+            queue_depth: add(
+                &mut registry,
+                "queue_depth",
+                "Objects that wait for their turn",
+                Family::default(),
+            ),
+            objects: add(
+                &mut registry,
+                "objects",
+                "Objects, by the reason of their Ready condition",
+                Family::default(),
+            ),
+            watch_failures: add(
+                &mut registry,
+                "watch_failures",
+                "Watches that failed and were set up again",
+                Family::default(),
+            ),
+            status_writes: add(
+                &mut registry,
+                "status_writes",
+                "Statuses written",
+                Family::default(),
+            ),
+            events: add(&mut registry, "events", "Events published", Family::default()),
+            admin_calls: add(
+                &mut registry,
+                "admin_calls",
+                "Calls to Kafka's admin port, by how they ended",
+                Family::default(),
+            ),
+            admin_items: add(
+                &mut registry,
+                "admin_items",
+                "Items within batch calls, by how each ended",
+                Family::default(),
+            ),
+            admin_seconds: add(
+                &mut registry,
+                "admin_call_duration_seconds",
+                "How long calls to Kafka took",
+                Histograms::new_with_constructor(seconds),
+            ),
+            sweep_seconds: add(
+                &mut registry,
+                "sweep_duration_seconds",
+                "How long a look at all topics of one cluster took",
+                seconds(),
+            ),
+            sweep_findings: add(
+                &mut registry,
+                "sweep_findings",
+                "Topics that such a look found other than they should be",
+                Counter::default(),
+            ),
+            purging: Purging::register(&mut registry),
             registry,
-            leader,
-            leader_transitions,
-            reconciles,
-            reconcile_seconds,
-            queue_depth,
-            objects,
-            watch_failures,
-            status_writes,
-            events,
-            admin_calls,
-            admin_items,
-            admin_seconds,
-            sweep_seconds,
-            sweep_findings,
-            purges,
-            purged_records,
-            purge_seconds,
         }
     }
+}
+
+/// Registers a metric and keeps a handle of it.
+fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 impl Metrics {
@@ -305,16 +310,21 @@ impl Metrics {
 
     /// Counts a purge that ended.
     pub fn purge_ended(&self, method: &'static str, reason: &'static str) {
-        self.purges.get_or_create(&MethodReason { method, reason }).inc();
+        self.purging
+            .ended
+            .get_or_create(&MethodReason { method, reason })
+            .inc();
     }
 
     /// Takes in what a purge removed, and how long it took from its creation on.
     pub fn purged(&self, method: &'static str, records: i64, took: Duration) {
         let records = u64::try_from(records).unwrap_or_default();
-        self.purged_records
+        self.purging
+            .records
             .get_or_create(&Method { method })
             .inc_by(records);
-        self.purge_seconds
+        self.purging
+            .seconds
             .get_or_create(&Method { method })
             .observe(took.as_secs_f64());
     }

@@ -44,13 +44,25 @@ fn set(value: &str) -> ConfigEntry {
     }
 }
 
+/// What was asked of the times of the records, and found.
+#[derive(Clone, Copy)]
+enum Young {
+    NotAsked,
+    None,
+    From(i64),
+}
+
 /// One partition from 10 to 30, its first record young enough to stay, and configs set on the topic.
-fn sight(first_to_stay: Option<Option<i64>>, config: &[(&str, &str)]) -> Sight {
+fn sight(young: Young, config: &[(&str, &str)]) -> Sight {
     let span = Span {
         start: Offset::from(10),
         end: Offset::from(30),
     };
-    let first = first_to_stay.map(|first| (PartitionId::from(0), first.map(Offset::from)));
+    let first = match young {
+        Young::NotAsked => None,
+        Young::None => Some((PartitionId::from(0), None)),
+        Young::From(offset) => Some((PartitionId::from(0), Some(Offset::from(offset)))),
+    };
     Sight {
         topic: topic(1),
         spans: [(PartitionId::from(0), span)].into(),
@@ -63,21 +75,17 @@ fn sight(first_to_stay: Option<Option<i64>>, config: &[(&str, &str)]) -> Sight {
 }
 
 #[rstest]
-#[case::all(json!({}), None, 30)]
-#[case::keep_less_than_there_is(json!({"cut": {"type": "KeepLast", "keepLast": {"records": 5}}}), None, 25)]
-#[case::keep_more_than_there_is(json!({"cut": {"type": "KeepLast", "keepLast": {"records": 500}}}), None, 10)]
+#[case::all(json!({}), Young::NotAsked, 30)]
+#[case::keep_less_than_there_is(json!({"cut": {"type": "KeepLast", "keepLast": {"records": 5}}}), Young::NotAsked, 25)]
+#[case::keep_more_than_there_is(json!({"cut": {"type": "KeepLast", "keepLast": {"records": 500}}}), Young::NotAsked, 10)]
 #[case::below_the_start(
-    json!({"cut": {"type": "BeforeOffsets", "beforeOffsets": [{"partition": 0, "offset": 3}]}}), None, 10
+    json!({"cut": {"type": "BeforeOffsets", "beforeOffsets": [{"partition": 0, "offset": 3}]}}), Young::NotAsked, 10
 )]
-#[case::first_young_record(json!({"cut": {"type": "OlderThan", "olderThan": "1s"}}), Some(Some(17)), 17)]
-#[case::no_young_record(json!({"cut": {"type": "OlderThan", "olderThan": "1s"}}), Some(None), 30)]
-#[case::written_after_the_end_was_read(json!({"cut": {"type": "OlderThan", "olderThan": "1s"}}), Some(Some(34)), 30)]
-fn a_cut_lies_within_the_log_as_it_was_read(
-    #[case] spec: Value,
-    #[case] first_to_stay: Option<Option<i64>>,
-    #[case] cut: i64,
-) {
-    let pinned = pin(&desired(&spec), &sight(first_to_stay, &[]), at(100)).unwrap();
+#[case::first_young_record(json!({"cut": {"type": "OlderThan", "olderThan": "1s"}}), Young::From(17), 17)]
+#[case::no_young_record(json!({"cut": {"type": "OlderThan", "olderThan": "1s"}}), Young::None, 30)]
+#[case::written_after_the_end_was_read(json!({"cut": {"type": "OlderThan", "olderThan": "1s"}}), Young::From(34), 30)]
+fn a_cut_lies_within_the_log_as_it_was_read(#[case] spec: Value, #[case] young: Young, #[case] cut: i64) {
+    let pinned = pin(&desired(&spec), &sight(young, &[]), at(100)).unwrap();
     assert_eq!(pinned.partitions[0].cut, cut);
     assert_eq!(pinned.records, cut - 10);
 }
@@ -164,7 +172,10 @@ fn a_lowered_retention_reaches_the_cut_at_its_end_and_is_never_raised() {
 
 #[test]
 fn what_was_saved_is_what_was_set_on_the_topic() {
-    let compact = sight(None, &[(CLEANUP_POLICY, "compact"), (RETENTION_BYTES, "5")]);
+    let compact = sight(
+        Young::NotAsked,
+        &[(CLEANUP_POLICY, "compact"), (RETENTION_BYTES, "5")],
+    );
     let refusal = pin(&desired(&json!({})), &compact, at(1)).unwrap_err();
     assert_eq!(refusal.reason, Reason::CompactOnly);
     let saved = pin(&desired(&json!({"allowPolicyFlip": true})), &compact, at(1))
