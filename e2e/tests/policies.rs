@@ -235,7 +235,7 @@ async fn one_value_in_many_spellings_is_no_difference() -> Result<()> {
     scene("spelling", async |scene| {
         with_cluster(scene, &json!({})).await?;
         let set = [
-            ("cleanup.policy", "[delete,compact]"),
+            ("cleanup.policy", "delete,compact"),
             ("preallocate", "FALSE"),
             ("min.cleanable.dirty.ratio", "0.250"),
             ("retention.ms", "0600000"),
@@ -249,7 +249,7 @@ async fn one_value_in_many_spellings_is_no_difference() -> Result<()> {
             "spelled",
             &json!({"cleanupPolicy": ["Compact", "Delete"], "retention": {"time": "10m"}, "config": {
                 "preallocate": "False", "min.cleanable.dirty.ratio": "0.25", "max.message.bytes": "+1000000",
-                "compression.type": "GZIP"}}),
+                "compression.type": "gzip"}}),
         )
         .await?;
         let after = scene.broker.topic(&scene.topic("spelled")).await?;

@@ -84,11 +84,11 @@ async fn the_operator_holds_no_librdkafka() -> Result<()> {
     let binaries =
         std::env::var("OTTLA_TEST_BINARIES").context("OTTLA_TEST_BINARIES names the images' binaries")?;
     let (operator, workload) = binaries.split_once(':').context("two paths")?;
-    // Stripped binaries have no symbols left, but librdkafka names itself in its messages.
+    // Stripped binaries have no symbols left, but librdkafka names its functions in its messages. Its own name alone proves
+    // nothing: the schemas' texts mention it.
     let holds = |file: &str| -> Result<bool> {
         let bytes = std::fs::read(file).with_context(|| format!("read {file}"))?;
-        Ok(bytes.windows(10).any(|window| window == b"librdkafka")
-            || bytes.windows(9).any(|window| window == b"rd_kafka_"))
+        Ok(bytes.windows(9).any(|window| window == b"rd_kafka_"))
     };
     ensure!(
         holds(workload)?,

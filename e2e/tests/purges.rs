@@ -197,9 +197,11 @@ async fn a_dry_run_and_every_refusal_leave_offsets_and_configuration_alone() -> 
         let dry = scene
             .await_says(Kind::Purge, "dry", ("Complete", "True", "DryRun"), 45)
             .await?;
+        // Kafka's own count: the closing record of each stream among them.
+        let there = before.1.values().sum::<i64>() - before.0.values().sum::<i64>();
         ensure!(
-            dry.number("/status/records") == Some(RECORDS),
-            "{}",
+            there > RECORDS && dry.number("/status/records") == Some(there),
+            "of {there}: {}",
             dry.data["status"]
         );
         for (name, spec, reason) in [
@@ -240,7 +242,7 @@ async fn a_dry_run_and_every_refusal_leave_offsets_and_configuration_alone() -> 
             )
             .await?;
         ensure!(
-            waits.number("/status/consumerGroups/0/unread") == Some(RECORDS),
+            waits.number("/status/consumerGroups/0/unread") == Some(there),
             "{}",
             waits.data["status"]
         );
@@ -296,13 +298,23 @@ async fn a_purge_applied_again_removes_nothing() -> Result<()> {
 async fn a_compacted_topic_is_cleared_and_keeps_its_configuration() -> Result<()> {
     scene("purge-compact", async |scene| {
         scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
-        let mut topic = fixtures::topic(&scene.topic("orders"), 2);
-        topic["cleanupPolicy"] = json!(["Compact"]);
+        let topic = fixtures::topic(&scene.topic("orders"), 2);
         scene.apply(Kind::Topic, "orders", topic).await?;
         scene
             .await_says(Kind::Topic, "orders", ("Ready", "True", ""), 45)
             .await?;
         filled(scene, "filler").await?;
+        // Only now: a compacted topic takes no record without a key, and the closing records have none.
+        scene
+            .merge(
+                Kind::Topic,
+                "orders",
+                json!({"spec": {"cleanupPolicy": ["Compact"]}}),
+            )
+            .await?;
+        scene
+            .await_says(Kind::Topic, "orders", ("Ready", "True", ""), 45)
+            .await?;
         let name = scene.topic("orders");
         let before = scene.broker.topic(&name).await?;
         refused(scene, "plain", purge(&json!({"type": "All"})), "CompactOnly").await?;
