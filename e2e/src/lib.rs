@@ -11,10 +11,12 @@ pub mod cli;
 pub mod fixtures;
 pub mod live;
 pub mod metrics;
+pub mod moving;
 pub mod node;
 pub mod object;
 pub mod operator;
 pub mod scene;
+pub mod spare;
 pub mod wait;
 pub mod written;
 

@@ -113,7 +113,32 @@ impl Run {
         let name = self.name(suffix);
         let created = self.create(self.new_topic(suffix, count)).await.unwrap();
         self.eventually(&name, |topic| topic.is_some()).await;
+        self.led(&name, count).await;
         (name, created.id)
+    }
+
+    /// Each partition's leader learns of it in its own time, later than the broker that described the topic.
+    async fn led(&self, name: &TopicName, count: i32) {
+        let all = || {
+            (0..count).map(|partition| TopicPartition {
+                topic: name.clone(),
+                partition: PartitionId::from(partition),
+            })
+        };
+        let led = async {
+            while !self
+                .port
+                .list_offsets(all().collect(), OffsetSpec::Latest)
+                .await
+                .values()
+                .all(Result::is_ok)
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), led)
+            .await
+            .expect("every leader knows its partition within 30 s");
     }
 
     async fn delete(&self, id: TopicId) -> Result<(), KafkaError> {

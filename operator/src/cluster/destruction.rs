@@ -31,16 +31,37 @@ pub enum Standing {
 /// What stands about a cluster at present.
 #[must_use]
 pub fn standing(ctx: &Context, cluster: &KafkaCluster) -> Standing {
-    let key = Key::of(cluster);
-    let topics = ctx.stores.topics.objects();
-    let awaiting = topics.iter().filter(|topic| awaits(topic, &key)).count();
-    let release = cluster.annotations().get(RELEASE_DESTRUCTION);
     judge(
-        awaiting,
+        awaiting(ctx, cluster, usize::MAX),
         cluster.spec.destruction_limit,
-        release.map(String::as_str),
+        release(cluster),
         ctx.now(),
     )
+}
+
+/// Whether anything of a cluster may be destroyed at present, and whether a person said so. Asked by each topic that is
+/// about to go: it counts no further than it must.
+#[must_use]
+pub fn permission(ctx: &Context, cluster: &KafkaCluster) -> Standing {
+    let (limit, release, now) = (cluster.spec.destruction_limit, release(cluster), ctx.now());
+    match judge(0, limit, release, now) {
+        Standing::Open => {
+            let enough = usize::try_from(limit).unwrap_or_default() + 1;
+            judge(awaiting(ctx, cluster, enough), limit, release, now)
+        }
+        decided => decided,
+    }
+}
+
+fn release(cluster: &KafkaCluster) -> Option<&str> {
+    cluster.annotations().get(RELEASE_DESTRUCTION).map(String::as_str)
+}
+
+/// How many topics of a cluster await their destruction, counted up to `enough`.
+fn awaiting(ctx: &Context, cluster: &KafkaCluster, enough: usize) -> usize {
+    let key = Key::of(cluster);
+    let topics = ctx.stores.topics.objects();
+    topics.iter().filter(|topic| awaits(topic, &key)).take(enough).count()
 }
 
 /// Whether an object is being deleted and its topic with it.

@@ -157,7 +157,7 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
     {
         return kept("another object claims it");
     }
-    match destruction::standing(ctx, &cluster) {
+    match destruction::permission(ctx, &cluster) {
         Standing::Held(_) => return too_many(ctx, &cluster),
         Standing::Released => {}
         Standing::Open => {

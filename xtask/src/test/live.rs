@@ -18,8 +18,13 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
-/// e2e tests at the same time: the node has few cores, and each asks for a pod or a JVM.
-const THREADS: &str = "--test-threads=4";
+/// e2e tests that share the cluster, and what supports them.
+const TOGETHER: &[&str] = &["--lib", "--bins", "--test", "together"];
+/// e2e tests that need the cluster for themselves.
+const ALONE: &[&str] = &["--test", "alone"];
+/// e2e tests at the same time: the node has few cores, but most of a test is waiting.
+const THREADS: &str = "--test-threads=8";
+const ONE: &str = "--test-threads=1";
 
 /// Which of the live tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,22 @@ pub(super) enum Which<'a> {
     Named(&'a str),
     /// Those that take long.
     Soak,
+}
+
+impl<'a> Which<'a> {
+    /// The suites of e2e tests: a name, the test binaries, and what these are told.
+    fn user_suites(self) -> Vec<(&'static str, &'static [&'static str], Vec<&'a str>)> {
+        let (together, alone) = (("e2e tests", TOGETHER), ("e2e tests, one at a time", ALONE));
+        let suite = |(name, binaries), arguments| (name, binaries, arguments);
+        match self {
+            Self::All => vec![suite(together, vec![THREADS]), suite(alone, vec![ONE])],
+            Self::Named(filter) => vec![
+                suite(together, vec![filter, THREADS]),
+                suite(alone, vec![filter, ONE]),
+            ],
+            Self::Soak => vec![suite(alone, vec!["--ignored", ONE])],
+        }
+    }
 }
 
 /// Runs live tests.
@@ -62,17 +83,15 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         )?;
     }
     ui::heading("As a user");
-    let args = match which {
-        Which::All => vec![THREADS],
-        Which::Named(filter) => vec![filter, THREADS],
-        Which::Soak => vec!["--ignored", "--test-threads=1"],
-    };
-    suite_with(
-        "e2e tests",
-        tally,
-        shared.environment(cargo_test(&["-p", "ottla-e2e"])),
-        &args,
-    )?;
+    for (name, binaries, arguments) in which.user_suites() {
+        let selection = [&["-p", "ottla-e2e"], binaries].concat();
+        suite_with(
+            name,
+            tally,
+            shared.environment(cargo_test(&selection)),
+            &arguments,
+        )?;
+    }
     kafka::remove(SPARE)?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(

@@ -21,6 +21,10 @@ pub const GOOD: &str = "kafka";
 pub const HOLE: &str = "hole";
 /// The Secret with Kafka's password.
 const SECRET: &str = "kafka-credentials";
+/// The annotation of a KafkaCluster whose topics may be deleted however many they are, until then.
+const RELEASE_DESTRUCTION: &str = "ottla.dev/release-destruction-until";
+/// How long that holds; no round takes longer.
+const RELEASED: Duration = Duration::from_secs(23 * 3600);
 /// Longest wait for a KafkaCluster to be looked at.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -86,8 +90,12 @@ impl Place {
     }
 
     async fn apply(&self, kind: Kind, name: &str, spec: Value) -> Result<()> {
-        let object =
-            json!({"apiVersion": API, "kind": kind.name(), "metadata": {"name": name}, "spec": spec});
+        // The bench deletes as many topics at once as it made: a person would have said so.
+        let until = (jiff::Timestamp::now() + RELEASED).to_string();
+        let object = json!({
+            "apiVersion": API, "kind": kind.name(), "spec": spec,
+            "metadata": {"name": name, "annotations": {RELEASE_DESTRUCTION: until}},
+        });
         let parameters = PatchParams::apply("bench").force();
         let applied = self
             .api(kind)

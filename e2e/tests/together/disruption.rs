@@ -1,20 +1,10 @@
-//! Kills in the middle of work: the operator's pod, a producer's and a consumer's process.
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+//! Kills in the middle of work: a producer's and a consumer's process.
 
 use anyhow::{Context, Result, ensure};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use kube::api::{DynamicObject, ListParams};
+use kube::api::DynamicObject;
 use ottla_e2e::object::{Kind, Look};
-use ottla_e2e::wait::until;
-use ottla_e2e::{Scene, fixtures, node, operator, scene};
+use ottla_e2e::{Scene, fixtures, node, scene};
 use serde_json::{Value, json};
-
-/// Topics under way when the operator is killed.
-const TOPICS: usize = 200;
-/// Of these, how many must be Ready and how many not at the kill: it shall fall into the middle.
-const KILL_AT: usize = 20;
 
 async fn with_topic(scene: &Scene) -> Result<()> {
     scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
@@ -25,64 +15,6 @@ async fn with_topic(scene: &Scene) -> Result<()> {
         .await_says(Kind::Topic, "topic", ("Ready", "True", ""), 60)
         .await
         .map(drop)
-}
-
-/// Topic id by name, of the objects that have one.
-async fn ids(scene: &Scene) -> Result<BTreeMap<String, String>> {
-    let found = scene.api(Kind::Topic).list(&ListParams::default()).await?;
-    let ids = found
-        .items
-        .iter()
-        .map(|topic| (topic.text("/spec/topicName"), topic.text("/status/topicId")));
-    Ok(ids.filter(|(_, id)| !id.is_empty()).collect())
-}
-
-#[tokio::test]
-async fn topics_are_created_exactly_once_though_the_operator_is_killed() -> Result<()> {
-    scene("kill-operator", async |scene| {
-        scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
-        scene
-            .await_says(Kind::Cluster, "kafka", ("Ready", "True", ""), 60)
-            .await?;
-        let applied = stream::iter(0..TOPICS).map(async |number| {
-            let name = format!("t{number:03}");
-            scene
-                .apply(Kind::Topic, &name, fixtures::topic(&scene.topic(&name), 1))
-                .await
-        });
-        let mut first = BTreeMap::new();
-        let kill = async {
-            until("some topics to have ids", Duration::from_secs(60), async || {
-                let seen = ids(scene).await?;
-                let count = seen.len();
-                first.extend(seen);
-                ensure!(count >= KILL_AT, "{count} of {TOPICS}");
-                Ok(())
-            })
-            .await?;
-            operator::kill(&scene.live).await
-        };
-        futures::try_join!(applied.buffer_unordered(8).try_collect::<Vec<_>>(), kill)?;
-        until("all topics to be Ready", Duration::from_secs(120), async || {
-            let found = scene.api(Kind::Topic).list(&ListParams::default()).await?.items;
-            let ready = found
-                .iter()
-                .filter(|topic| topic.says("Ready", "True", ""))
-                .count();
-            for (name, id) in ids(scene).await? {
-                first.entry(name).or_insert(id);
-            }
-            ensure!(ready == TOPICS, "{ready} of {TOPICS}");
-            Ok(())
-        })
-        .await?;
-        let live = scene.broker.describe(&format!("{}t.*", scene.prefix)).await?;
-        let live: BTreeMap<String, String> = live.into_iter().map(|(name, topic)| (name, topic.id)).collect();
-        ensure!(live.len() == TOPICS, "Kafka has {} topics", live.len());
-        ensure!(live == first, "an id changed: a topic was created twice");
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
-    })
-    .await
 }
 
 fn producer(records: i64, rate: i64) -> Value {

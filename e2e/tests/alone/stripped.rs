@@ -1,5 +1,5 @@
 //! Objects older than a rule: with the schema's rules taken away for as long, what admission would have refused is
-//! answered by a condition. A file of its own, for it changes the schema under everybody.
+//! answered by a condition. Among those alone, for it changes the schema under everybody.
 
 use std::time::Duration;
 

@@ -1,0 +1,57 @@
+//! The throw-away Kafka that tests may break: three brokers in two racks, deployed by `cargo xtask test`.
+//!
+//! Tests that only use it share it; one that takes it away, or any of its brokers, has it for itself.
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::broker::Broker;
+use crate::object::Kind;
+use crate::{Scene, fixtures};
+
+/// Who uses it, among the tests of one process.
+static USERS: RwLock<()> = RwLock::const_new(());
+
+/// For as long as it lives nobody takes the throw-away Kafka away.
+pub async fn shared() -> RwLockReadGuard<'static, ()> {
+    USERS.read().await
+}
+
+/// For as long as it lives nobody else uses the throw-away Kafka.
+pub async fn alone() -> RwLockWriteGuard<'static, ()> {
+    USERS.write().await
+}
+
+/// Its namespace.
+pub fn namespace() -> Result<String> {
+    std::env::var("OTTLA_TEST_SPARE_KAFKA")
+        .context("OTTLA_TEST_SPARE_KAFKA names the throw-away Kafka's namespace")
+}
+
+/// The password of its `user1`.
+async fn password(scene: &Scene, namespace: &str) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(scene.live.client.clone(), namespace);
+    let secret = secrets.get("kafka-user-passwords").await?;
+    let password = secret
+        .data
+        .and_then(|mut data| data.remove("system-user-password"))
+        .context("key system-user-password")?;
+    String::from_utf8(password.0).context("a password is text")
+}
+
+/// Makes it a KafkaCluster of the scene, awaits that it is Ready, and answers Kafka's own tools for it.
+pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
+    let namespace = namespace()?;
+    let password = password(scene, &namespace).await?;
+    let secret = format!("{name}-credentials");
+    scene.secret(&secret, &[("password", &password)]).await?;
+    let mut spec = fixtures::cluster_at(&format!("kafka.{namespace}.svc.cluster.local:9092"));
+    spec["sasl"]["passwordFrom"]["name"] = secret.into();
+    scene.apply(Kind::Cluster, name, spec).await?;
+    scene
+        .await_says(Kind::Cluster, name, ("Ready", "True", ""), 60)
+        .await?;
+    Ok(Broker::of(&scene.live, &namespace, "user1", &password))
+}

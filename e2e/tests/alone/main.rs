@@ -1,0 +1,9 @@
+//! Tests that need the live cluster for themselves, one after another: they stop the shared operator, change a schema under
+//! everybody, or watch that nobody writes anything.
+
+mod install;
+mod kills;
+mod leaders;
+mod quiet;
+mod soak;
+mod stripped;
