@@ -15,6 +15,7 @@ pub mod moving;
 pub mod node;
 pub mod object;
 pub mod operator;
+pub mod quiescing;
 pub mod scene;
 pub mod spare;
 pub mod wait;

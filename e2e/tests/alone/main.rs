@@ -4,6 +4,7 @@
 mod install;
 mod kills;
 mod leaders;
+mod quiescing;
 mod quiet;
 mod soak;
 mod stripped;
