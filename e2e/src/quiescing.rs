@@ -45,7 +45,8 @@ async fn pods(scene: &Scene) -> Result<BTreeSet<String>> {
 
 async fn sending(scene: &Scene) -> Result<()> {
     for name in PRODUCERS {
-        let sending = |object: &kube::api::DynamicObject| object.number("/status/sent").is_some_and(|sent| sent > 0);
+        let sending =
+            |object: &kube::api::DynamicObject| object.number("/status/sent").is_some_and(|sent| sent > 0);
         scene
             .await_object(Kind::Producer, name, "sending", 90, sending)
             .await?;
@@ -57,10 +58,14 @@ async fn sending(scene: &Scene) -> Result<()> {
 pub async fn story(scene: &Scene, meanwhile: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
     let topic = scene.topic("orders");
     scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
-    scene.apply(Kind::Topic, "orders", fixtures::topic(&topic, 2)).await?;
+    scene
+        .apply(Kind::Topic, "orders", fixtures::topic(&topic, 2))
+        .await?;
     scene.await_says(Kind::Topic, "orders", READY, 45).await?;
     scene.apply(Kind::Producer, PRODUCERS[0], producer(None)).await?;
-    scene.apply(Kind::Producer, PRODUCERS[1], producer(Some(SHARE))).await?;
+    scene
+        .apply(Kind::Producer, PRODUCERS[1], producer(Some(SHARE)))
+        .await?;
     sending(scene).await?;
     let before = pods(scene).await?;
     ensure!(before.len() == 2, "one pod each: {before:?}");
@@ -89,11 +94,18 @@ pub async fn story(scene: &Scene, meanwhile: impl AsyncFnOnce() -> Result<()>) -
     scene
         .await_says(Kind::Producer, PRODUCERS[0], ("Ready", "True", "Running"), 60)
         .await?;
-    until("another pod of the endless producer", Duration::from_secs(60), async || {
-        let now = pods(scene).await?;
-        ensure!(now.len() == 1 && now.is_disjoint(&before), "{now:?}, before {before:?}");
-        Ok(())
-    })
+    until(
+        "another pod of the endless producer",
+        Duration::from_secs(60),
+        async || {
+            let now = pods(scene).await?;
+            ensure!(
+                now.len() == 1 && now.is_disjoint(&before),
+                "{now:?}, before {before:?}"
+            );
+            Ok(())
+        },
+    )
     .await?;
     let grown = scene.broker.end_offsets(&topic).await?;
     let more: i64 = grown.iter().map(|(partition, end)| end - ends[partition]).sum();

@@ -97,7 +97,10 @@ fn read_gaps(reader: &mut Reader<'_>, partitions: &mut [PartitionSnapshot]) -> O
                 records: reader.number()?,
             })
         })?;
-        partitions.iter_mut().find(|known| known.partition == number)?.gaps = gaps;
+        partitions
+            .iter_mut()
+            .find(|known| known.partition == number)?
+            .gaps = gaps;
     }
     Some(())
 }

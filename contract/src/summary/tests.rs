@@ -67,7 +67,12 @@ fn consumer(partitions: i32) -> TerminationSummary {
             offset: 33_333,
             incarnation: Some(Incarnation(9)),
         }],
-        gaps: (0..partition % 3).map(|n| Gap { to: (n + 1).into(), records: 7 }).collect(),
+        gaps: (0..partition % 3)
+            .map(|n| Gap {
+                to: (n + 1).into(),
+                records: 7,
+            })
+            .collect(),
         complete: true,
         ..PartitionSnapshot::default()
     };

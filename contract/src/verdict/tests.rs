@@ -3,8 +3,8 @@ use rstest::rstest;
 use super::*;
 use crate::ids::{Incarnation, RunId, Share, Uid};
 use crate::report::{
-    Closing, ConsumerState, EvidenceKind, Gap, PartitionSnapshot, Process, Segment, SentIncarnation, SentStream,
-    StreamSnapshot,
+    Closing, ConsumerState, EvidenceKind, Gap, PartitionSnapshot, Process, Segment, SentIncarnation,
+    SentStream, StreamSnapshot,
 };
 
 const RUN: RunId = RunId {
@@ -162,7 +162,12 @@ fn what_a_purge_removed_is_purged_and_the_rest_expired(
     scene.purged_before = before;
     let verdict = scene.judge();
     assert_eq!((verdict.purged, verdict.counts.expired), expected);
-    assert_eq!((verdict.reason, verdict.counts.lost), (reason, 0), "{}", verdict.message);
+    assert_eq!(
+        (verdict.reason, verdict.counts.lost),
+        (reason, 0),
+        "{}",
+        verdict.message
+    );
     assert!(reason != Reason::Pass || verdict.message.contains("13 more were purged"));
 }
 

@@ -9,15 +9,14 @@ use ottla_e2e::object::{Kind, Look};
 use ottla_e2e::{Scene, fixtures, scene, spare};
 use serde_json::{Value, json};
 
-/// Records of each age, and how many hours old these are. The first ones are to go; the second are hardly newer.
-const AGES: [(i64, i64); 3] = [(50, 120), (30, 59), (20, 0)];
+/// Records of each age, and how many minutes old these are. The first ones are to go.
+const AGES: [(i64, i64); 3] = [(50, 120), (30, 50), (20, 0)];
 /// The age from which on records go.
 const CUT: &str = "1h";
 
 /// A KafkaTopic whose segments end with each age.
 async fn topic(scene: &Scene, name: &str, mut spec: Value) -> Result<()> {
     spec["config"]["segment.ms"] = json!(600_000);
-    // Of a topic with no retention of its own too, none of the old records may go before the purge.
     scene.apply(Kind::Topic, name, spec).await?;
     scene
         .await_says(Kind::Topic, name, ("Ready", "True", ""), 45)
@@ -38,7 +37,10 @@ async fn write(kafka: &Broker, topics: [&str; 2]) -> Result<()> {
             )
         })
     });
-    kafka.tool(&commands.collect::<Vec<_>>().join("; ")).await.map(drop)
+    kafka
+        .tool(&commands.collect::<Vec<_>>().join("; "))
+        .await
+        .map(drop)
 }
 
 /// How many records can be read.

@@ -18,7 +18,10 @@ async fn leader(kafka: &Broker, topic: &str) -> Result<i32> {
     let command =
         format!("kafka-topics.sh --bootstrap-server $b --command-config $f --describe --topic {topic}");
     let text = kafka.tool(&command).await?;
-    let told = text.split("Leader: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let told = text
+        .split("Leader: ")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next());
     told.with_context(|| format!("no leader in {text:?}"))?
         .parse()
         .context("a broker's id")
@@ -93,7 +96,10 @@ async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_
         release(scene, "moved").await?;
         complete(scene, "moved").await?;
         let starts = kafka.start_offsets(&topic).await?;
-        ensure!(starts == cuts && cuts == [(0, RECORDS)].into(), "{starts:?}, planned {cuts:?}");
+        ensure!(
+            starts == cuts && cuts == [(0, RECORDS)].into(),
+            "{starts:?}, planned {cuts:?}"
+        );
 
         // The first broker is the controller too, and never stopped.
         let follower = if second == 2 { 1 } else { 2 };
@@ -118,10 +124,18 @@ async fn lagging(scene: &Scene) -> Result<()> {
     let told = |object: &DynamicObject| {
         let failure = object.at("/status/failures/0");
         failure["error"] == "REQUEST_TIMED_OUT"
-            && failure["message"].as_str().is_some_and(|text| text.contains("applied"))
+            && failure["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("applied"))
     };
     scene
-        .await_object(Kind::Purge, "lagging", "applied, with a replica that lags", 60, told)
+        .await_object(
+            Kind::Purge,
+            "lagging",
+            "applied, with a replica that lags",
+            60,
+            told,
+        )
         .await
         .map(drop)
 }

@@ -298,7 +298,11 @@ async fn a_compacted_topic_is_cleared_and_keeps_its_configuration() -> Result<()
         let mut spec = purge(&json!({"type": "All"}));
         spec["allowPolicyFlip"] = json!(true);
         let done = purged(scene, "flip", spec).await?;
-        ensure!(starts(scene).await? == fixtures::cuts(&done), "{}", done.data["status"]);
+        ensure!(
+            starts(scene).await? == fixtures::cuts(&done),
+            "{}",
+            done.data["status"]
+        );
         ensure!(before == scene.broker.topic(&name).await?, "was {before:?}");
         finish(scene).await
     })

@@ -62,15 +62,21 @@ fn release(cluster: &KafkaCluster) -> Option<&str> {
 fn awaiting(ctx: &Context, cluster: &KafkaCluster, enough: usize) -> usize {
     let key = Key::of(cluster);
     let topics = ctx.stores.topics.objects();
-    let own = topics.iter().filter(|topic| awaits(topic, &key)).take(enough).count();
+    let own = topics
+        .iter()
+        .filter(|topic| awaits(topic, &key))
+        .take(enough)
+        .count();
     // A purge that deletes its topic destroys it as well, though another is put in its place.
     let purges = ctx.stores.purges.objects();
-    let by_purge = purges.iter().filter(|purge| deletes(purge) && {
-        let named = Key::new(purge.namespace().unwrap_or_default(), &purge.spec.topic_ref.name);
-        let topic = ctx.stores.topics.object(&named);
-        topic.is_some_and(|topic| {
-            cluster_key(&named, &topic.spec.cluster_ref) == key && !awaits(&topic, &key)
-        })
+    let by_purge = purges.iter().filter(|purge| {
+        deletes(purge) && {
+            let named = Key::new(purge.namespace().unwrap_or_default(), &purge.spec.topic_ref.name);
+            let topic = ctx.stores.topics.object(&named);
+            topic.is_some_and(|topic| {
+                cluster_key(&named, &topic.spec.cluster_ref) == key && !awaits(&topic, &key)
+            })
+        }
     });
     own + by_purge.take(enough - own).count()
 }

@@ -139,8 +139,15 @@ fn is_present(ctx: &Context, purge: &KafkaTopicPurge) -> bool {
         purge.spec.topic_ref.name.clone(),
     );
     let topic = ctx.stores.topics.object(&named);
-    let id = topic.as_ref().and_then(|topic| topic.status.as_ref()?.topic_id.as_deref());
-    id.is_some() && id == purge.status.as_ref().and_then(|status| status.topic_id.as_deref())
+    let id = topic
+        .as_ref()
+        .and_then(|topic| topic.status.as_ref()?.topic_id.as_deref());
+    id.is_some()
+        && id
+            == purge
+                .status
+                .as_ref()
+                .and_then(|status| status.topic_id.as_deref())
 }
 
 /// Another KafkaConsumer that has the group on the same Kafka, and had it first.

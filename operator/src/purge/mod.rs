@@ -104,7 +104,9 @@ impl Purges {
         let (uid, now) = (object.uid().unwrap_or_default(), Instant::now());
         let previous = object.status.clone().unwrap_or_default();
         let next = status::next(&previous, outcome, generation(&**object), ctx.now());
-        let figures = next.as_ref().map(|next| status::differs_in_figures_only(&previous, next));
+        let figures = next
+            .as_ref()
+            .map(|next| status::differs_in_figures_only(&previous, next));
         if figures == Some(true)
             && let Some(wait) = self.pacing.wait(&uid, now)
         {

@@ -166,7 +166,8 @@ pub fn partial(
     );
     if failed.iter().all(|(partition, _)| applied.contains(partition)) {
         outcome.reason = Reason::Purging;
-        outcome.message = format!("{done} of {total} partitions are done; partition {partition} and maybe more: {LAGGING}");
+        outcome.message =
+            format!("{done} of {total} partitions are done; partition {partition} and maybe more: {LAGGING}");
     }
     let told = |(partition, error): &(PartitionId, KafkaError)| {
         let mut failure = failure(*partition, error);
@@ -314,10 +315,26 @@ mod tests {
     ) {
         let failed: Vec<_> = failed.iter().map(|(id, code)| refused(*id, *code)).collect();
         let outcome = partial(3, &failed, &BTreeSet::new());
-        assert_eq!((outcome.reason, outcome.done), (reason, Some(done)), "{}", outcome.message);
-        assert!(outcome.message.starts_with(&format!("{done} of 3 partitions are done")));
-        let names: Vec<String> = failed.iter().map(|(_, error)| error.code().unwrap().to_string()).collect();
-        let told: Vec<&str> = outcome.failures.iter().map(|failure| failure.error.as_str()).collect();
+        assert_eq!(
+            (outcome.reason, outcome.done),
+            (reason, Some(done)),
+            "{}",
+            outcome.message
+        );
+        assert!(
+            outcome
+                .message
+                .starts_with(&format!("{done} of 3 partitions are done"))
+        );
+        let names: Vec<String> = failed
+            .iter()
+            .map(|(_, error)| error.code().unwrap().to_string())
+            .collect();
+        let told: Vec<&str> = outcome
+            .failures
+            .iter()
+            .map(|failure| failure.error.as_str())
+            .collect();
         assert_eq!(told, names);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ottla_crds::KafkaTopicPurge;
 use ottla_kafka::admin::TopicPartition;
 use ottla_kafka::error::ErrorCode;
 use ottla_kafka::fake::{Call, FakeGroup, Fault};
@@ -92,18 +93,30 @@ async fn a_group_that_reads_on_does_not_have_the_status_rewritten_at_every_look(
     world.kafka.set_group("billing", group(true, 0));
     world.purge("careful", json!({"cut": {"type": "All"}}));
     world.settle().await;
-    let unread = || world.api.get(PURGES, "careful").unwrap()["status"]["consumerGroups"][0]["unread"].clone();
-    assert_eq!((world.state("careful").as_str(), unread()), ("WaitingForConsumers", json!(100)));
+    let unread =
+        || world.api.get(PURGES, "careful").unwrap()["status"]["consumerGroups"][0]["unread"].clone();
+    assert_eq!(
+        (world.state("careful").as_str(), unread()),
+        ("WaitingForConsumers", json!(100))
+    );
     let before = world.api.writes().len();
     for read in 1..=7 {
         tokio::time::advance(Duration::from_secs(2)).await;
         world.kafka.set_group("billing", group(true, read));
         world.pass().await;
     }
-    assert_eq!((world.api.writes().len(), unread()), (before, json!(100)), "figures wait");
+    assert_eq!(
+        (world.api.writes().len(), unread()),
+        (before, json!(100)),
+        "figures wait"
+    );
     tokio::time::advance(Duration::from_secs(2)).await;
     world.pass().await;
-    assert_eq!((world.api.writes().len(), unread()), (before + 1, json!(93)), "and are told in time");
+    assert_eq!(
+        (world.api.writes().len(), unread()),
+        (before + 1, json!(93)),
+        "and are told in time"
+    );
     // Another reason is told at once.
     world.kafka.set_group("billing", group(true, 100));
     world.settle().await;
@@ -216,9 +229,7 @@ async fn many_topics_to_be_deleted_by_purges_wait_for_a_person_and_records_do_no
     world.topic("bills", json!({"partitions": 1}));
     world.settle().await;
     let before = world.kafka.topics();
-    let recreate = |topic: &str| {
-        json!({"topicRef": {"name": topic}, "method": "Recreate", "confirm": topic, "cut": {"type": "All"}})
-    };
+    let recreate = |topic: &str| json!({"topicRef": {"name": topic}, "method": "Recreate", "confirm": topic, "cut": {"type": "All"}});
     world.purge("a", recreate("orders"));
     world.purge("b", recreate("bills"));
     world.settle().await;
@@ -240,4 +251,18 @@ async fn many_topics_to_be_deleted_by_purges_wait_for_a_person_and_records_do_no
     world.purge("records", json!({"cut": {"type": "All"}}));
     world.settle().await;
     assert_eq!(world.state("records"), "Complete");
+}
+
+#[test]
+fn a_step_of_another_release_is_none_of_ours() {
+    let purge = |step: &str| {
+        json!({
+            "apiVersion": "ottla.dev/v1alpha1", "kind": "KafkaTopicPurge", "metadata": {"name": "p", "namespace": "kafka"},
+            "spec": {"topicRef": {"name": "orders"}, "cut": {"type": "All"}}, "status": {"step": step},
+        })
+    };
+    let read = |step| serde_json::from_value::<KafkaTopicPurge>(purge(step));
+    assert!(read("Clearing").is_ok());
+    // Such an object is set aside as one that cannot be read, and nothing goes.
+    assert!(read("Shredding").is_err());
 }

@@ -184,8 +184,17 @@ async fn a_leader_that_has_acted_while_a_replica_lags_is_told_as_that_and_asked_
         let told = failure["message"].as_str().unwrap();
         assert_eq!(failure["error"], "REQUEST_TIMED_OUT");
         assert_eq!(told.contains("applied, replicas lagging"), applied, "{told}");
-        assert_eq!(world.message("lags").contains("replicas lagging"), applied, "{}", world.message("lags"));
-        assert_eq!(world.condition("lags", "Complete"), "False", "not before Kafka says so");
+        assert_eq!(
+            world.message("lags").contains("replicas lagging"),
+            applied,
+            "{}",
+            world.message("lags")
+        );
+        assert_eq!(
+            world.condition("lags", "Complete"),
+            "False",
+            "not before Kafka says so"
+        );
         world.append("orders", 0, 5, 1_000);
         world.settle().await;
         assert_eq!(world.state("lags"), "Complete", "{}", world.message("lags"));

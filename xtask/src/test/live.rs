@@ -65,7 +65,9 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     ui::step("remove what earlier tests left", |_| sweep())?;
     let spare = Spec {
         brokers: kafka::MOST_BROKERS,
-        overrides: OVERRIDES.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        overrides: OVERRIDES
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
         ..Spec::throw_away(SPARE, kafka::NEWEST)
     };
     kafka::deploy(&spare)?;

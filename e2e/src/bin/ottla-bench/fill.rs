@@ -81,7 +81,9 @@ fn write(settings: &ClientConfig, topics: &[Filled], records: u64) -> Result<()>
     for (topic, partitions) in topics {
         for number in 0..records {
             let partition = i32::try_from(number % u64::from(*partitions))?;
-            let mut record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(&VALUE);
+            let mut record = BaseRecord::<(), [u8]>::to(topic)
+                .partition(partition)
+                .payload(&VALUE);
             while let Err((error, back)) = producer.send(record) {
                 ensure!(
                     error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull),

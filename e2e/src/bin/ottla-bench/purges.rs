@@ -146,13 +146,17 @@ impl Bench<'_> {
         let mut latencies = vec![];
         for round in 0..repeat {
             eprintln!("{}: round {} of {repeat}", of.what, round + 1);
-            let filled = names.iter().map(|name| (self.place.topic_name(name), of.partitions));
+            let filled = names
+                .iter()
+                .map(|name| (self.place.topic_name(name), of.partitions));
             fill::fill(self.common, filled.collect::<Vec<Filled>>(), of.records).await?;
             latencies.append(&mut self.purge(of, round, &names).await?);
         }
         self.figures.add_latencies(of.scale(), of.what, &latencies)?;
         load::delete(self.place, &names).await?;
-        self.topics.all("gone", &names, PATIENCE, |seen| seen.gone).await?;
+        self.topics
+            .all("gone", &names, PATIENCE, |seen| seen.gone)
+            .await?;
         Ok(())
     }
 
@@ -160,11 +164,19 @@ impl Bench<'_> {
     async fn purge(&mut self, of: &Load, round: usize, topics: &[String]) -> Result<Vec<Duration>> {
         let names: Vec<String> = topics.iter().map(|topic| format!("{topic}-{round}")).collect();
         let pairs = names.iter().zip(topics);
-        let objects = pairs.map(|(name, topic)| Place::purge(name, topic)).collect::<Result<Vec<_>>>()?;
-        let (writes, spent) = (self.place.requests().await?.writes, self.operator.metrics().await?);
+        let objects = pairs
+            .map(|(name, topic)| Place::purge(name, topic))
+            .collect::<Result<Vec<_>>>()?;
+        let (writes, spent) = (
+            self.place.requests().await?.writes,
+            self.operator.metrics().await?,
+        );
         let asked = load::create(self.place, Kind::Purge, objects).await?;
         let done = self.purges.ready(&names, 1, PATIENCE).await?;
-        let (after, spent_after) = (self.place.requests().await?.writes, self.operator.metrics().await?);
+        let (after, spent_after) = (
+            self.place.requests().await?.writes,
+            self.operator.metrics().await?,
+        );
         self.check(of, &names).await?;
         self.tell(of, &asked, &done, after - writes)?;
         stages(self.figures, of.scale(), of.what, &STAGES, (&spent, &spent_after))?;
@@ -181,7 +193,8 @@ impl Bench<'_> {
     ) -> Result<()> {
         let (scale, purges) = (of.scale(), of.topics as f64);
         let span = load::span(asked, done).as_secs_f64() * 1e3;
-        self.figures.add(scale, &format!("{}: to the last Complete", of.what), "ms", span)?;
+        self.figures
+            .add(scale, &format!("{}: to the last Complete", of.what), "ms", span)?;
         let own = (writes - purges) / purges;
         let what = format!("{}: API writes of the operator", of.what);
         self.figures.add(scale, &what, "a purge", own)
