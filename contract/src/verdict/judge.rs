@@ -92,7 +92,7 @@ impl<'a> World<'a> {
 
     /// Records that stood below a purge's cut and were gone. A stretch that reaches beyond it may have gone by retention.
     fn purged(&self, facts: &Facts<'_>) -> u64 {
-        let below = |snapshot: &&PartitionSnapshot| {
+        let below = |snapshot: &PartitionSnapshot| {
             let cut = facts.purges.get(&snapshot.partition).copied().unwrap_or_default();
             let gaps = snapshot.gaps.iter().filter(|gap| gap.to <= cut);
             gaps.fold(0_u64, |sum, gap| sum.saturating_add(gap.records))
@@ -100,7 +100,7 @@ impl<'a> World<'a> {
         let found = self
             .partitions
             .values()
-            .fold(0_u64, |sum, snapshot| sum.saturating_add(below(&snapshot)));
+            .fold(0_u64, |sum, snapshot| sum.saturating_add(below(snapshot)));
         found.max(facts.purged_before)
     }
 
