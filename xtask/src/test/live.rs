@@ -18,12 +18,8 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
-/// What tests cannot wait for: the brokers look at retention every few seconds. And what they need time for: a broker
-/// that stands still counts as alive for longer than a request may take.
-const OVERRIDES: [(&str, &str); 2] = [
-    ("log.retention.check.interval.ms", "3000"),
-    ("broker.session.timeout.ms", "20000"),
-];
+/// What tests cannot wait for otherwise: that the brokers look at retention.
+const OVERRIDES: [(&str, &str); 1] = [("log.retention.check.interval.ms", "3000")];
 /// e2e tests that share the cluster, and what supports them.
 const TOGETHER: &[&str] = &["--lib", "--bins", "--test", "together"];
 /// e2e tests that need the cluster for themselves.
