@@ -88,6 +88,8 @@ fn checks(tally: &mut Tally) {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--test",
+        "*",
         "--quiet",
         "--",
         "-D",

@@ -3,9 +3,10 @@
 //!
 //! The demo's own objects are looked at and never changed: at the end its table must still say Pass.
 
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{Tally, cargo_test, suite, suite_with};
 use crate::cmd::Cmd;
@@ -18,10 +19,10 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
-/// e2e tests that share the cluster, and what supports them.
-const TOGETHER: &[&str] = &["--lib", "--bins", "--test", "together"];
+/// e2e tests that share the cluster. Always of the whole workspace: a part of it would be built with other features.
+const TOGETHER: &[&str] = &["--workspace", "--test", "together"];
 /// e2e tests that need the cluster for themselves.
-const ALONE: &[&str] = &["--test", "alone"];
+const ALONE: &[&str] = &["--workspace", "--test", "alone"];
 /// e2e tests at the same time: the node has few cores, but most of a test is waiting.
 const THREADS: &str = "--test-threads=8";
 const ONE: &str = "--test-threads=1";
@@ -37,20 +38,61 @@ pub(super) enum Which<'a> {
     Soak,
 }
 
+/// A suite of e2e tests: its name, the test binaries, and what these are told.
+type Suite<'a> = (&'static str, &'static [&'static str], Vec<&'a str>);
+
 impl<'a> Which<'a> {
-    /// The suites of e2e tests: a name, the test binaries, and what these are told.
-    fn user_suites(self) -> Vec<(&'static str, &'static [&'static str], Vec<&'a str>)> {
-        let (together, alone) = (("e2e tests", TOGETHER), ("e2e tests, one at a time", ALONE));
-        let suite = |(name, binaries), arguments| (name, binaries, arguments);
-        match self {
-            Self::All => vec![suite(together, vec![THREADS]), suite(alone, vec![ONE])],
-            Self::Named(filter) => vec![
-                suite(together, vec![filter, THREADS]),
-                suite(alone, vec![filter, ONE]),
-            ],
-            Self::Soak => vec![suite(alone, vec!["--ignored", ONE])],
-        }
+    /// The suite of e2e tests that share the cluster.
+    fn together(self) -> Option<Suite<'a>> {
+        let told = match self {
+            Self::All => vec![THREADS],
+            Self::Named(filter) => vec![filter, THREADS],
+            Self::Soak => return None,
+        };
+        Some(("e2e tests", TOGETHER, told))
     }
+
+    /// The suite of e2e tests that need it for themselves.
+    fn alone(self) -> Option<Suite<'a>> {
+        let told = match self {
+            Self::All => vec![ONE],
+            Self::Named(filter) => vec![filter, ONE],
+            Self::Soak => vec!["--ignored", ONE],
+        };
+        Some(("e2e tests, one at a time", ALONE, told))
+    }
+}
+
+/// The tests that are no user's: everything but `e2e/`, and the contract suite once more against the newest Kafka.
+fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let all = cargo_test(&["--workspace"]);
+    suite(
+        "unit, contract and client tests",
+        &mut tally,
+        shared.environment(all),
+    )?;
+    let contract = cargo_test(&["--workspace", "--test", "contract", "--test", "live"]);
+    suite(
+        &format!("contract tests on Kafka {}", kafka::NEWEST),
+        &mut tally,
+        newest.environment(contract),
+    )?;
+    Ok(tally)
+}
+
+/// What a user does and sees.
+fn as_user(shared: &Live, suite: Option<Suite<'_>>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    if let Some((name, binaries, arguments)) = suite {
+        suite_with(
+            name,
+            &mut tally,
+            shared.environment(cargo_test(binaries)),
+            &arguments,
+        )?;
+    }
+    Ok(tally)
 }
 
 /// Runs live tests.
@@ -73,25 +115,23 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
             "Kafka's outward face",
             ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
         );
-        let all = cargo_test(&["--workspace", "--exclude", "ottla-e2e"]);
-        suite("unit, contract and client tests", tally, shared.environment(all))?;
-        let contract = cargo_test(&["-p", "ottla-kafka", "--tests"]);
-        suite(
-            &format!("contract tests on Kafka {}", kafka::NEWEST),
-            tally,
-            newest.environment(contract),
-        )?;
+        ui::step("build the tests", |_| {
+            cargo_test(&["--workspace", "--no-run", "--quiet"])
+                .log("build-tests")
+                .run()
+        })?;
+        // Most of an e2e test is waiting, and most of the others is work: they run side by side.
+        let (beside, together) = thread::scope(|scope| {
+            let beside = scope.spawn(|| without_user(&shared, &newest));
+            let together = as_user(&shared, which.together());
+            (beside.join(), together)
+        });
+        tally.absorb(beside.map_err(|_| anyhow!("a thread that ran tests panicked"))??);
+        tally.absorb(together?);
+    } else {
+        tally.absorb(as_user(&shared, which.together())?);
     }
-    ui::heading("As a user");
-    for (name, binaries, arguments) in which.user_suites() {
-        let selection = [&["-p", "ottla-e2e"], binaries].concat();
-        suite_with(
-            name,
-            tally,
-            shared.environment(cargo_test(&selection)),
-            &arguments,
-        )?;
-    }
+    tally.absorb(as_user(&shared, which.alone())?);
     kafka::remove(SPARE)?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(
