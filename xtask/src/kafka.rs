@@ -3,7 +3,7 @@
 //! Where registries can be reached the shared broker is the Bitnami chart; otherwise our own chart and image show the
 //! same outward face, which `rig/kafka/face.yaml` lists and [`check_face`] compares. Throw-away brokers are always ours.
 
-mod certificates;
+pub mod certificates;
 mod face;
 pub mod image;
 mod probe;
@@ -89,7 +89,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// One broker that lives in memory of its pod only, on the spare NodePorts, with SASL, TLS and an authorizer.
+    /// One broker that lives in memory of its pod only, on the spare node ports, with SASL, TLS and an authorizer.
     pub fn throw_away(namespace: &str, version: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -101,6 +101,11 @@ impl Spec {
             extended: true,
             overrides: BTreeMap::new(),
         }
+    }
+
+    /// The address of the first broker for tools on the host that use TLS.
+    pub fn tls_bootstrap() -> String {
+        format!("127.0.0.1:{SPARE_TLS_NODE_PORT}")
     }
 
     /// The address of the first broker for tools on the host.

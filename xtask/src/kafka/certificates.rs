@@ -1,11 +1,15 @@
 //! The Secret with the certificate authority and the server certificate of a throw-away Kafka, created once for its
 //! namespace. The authority's key is in it too: a test signs the client certificates that it needs.
 
+use std::fs;
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
 use super::{MOST_BROKERS, secrets};
-use crate::kubectl;
+use crate::kubectl::{self, kubectl};
+use crate::paths;
 
 /// Its name; `ca.crt`, `ca.key`, and `server.pem`, which is a broker's key and certificate in one.
 pub const SECRET: &str = "kafka-tls";
@@ -17,6 +21,18 @@ pub fn ensure(namespace: &str) -> Result<()> {
     }
     let data = make(namespace).context("cannot make certificates")?;
     secrets::create(namespace, SECRET, &data)
+}
+
+/// A folder with the authority's certificate as `ca.crt`, for tools on this machine.
+pub fn trusted(namespace: &str) -> Result<PathBuf> {
+    let path = "-o=go-template={{index .data \"ca.crt\" | base64decode}}";
+    let pem = kubectl()
+        .args(["get", "secret", SECRET, "-n", namespace, path])
+        .output()?;
+    let folder = paths::run().join("trusted").join(namespace);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::write(folder.join("ca.crt"), pem + "\n")?;
+    Ok(folder)
 }
 
 fn make(namespace: &str) -> Result<[(&'static str, String); 3]> {
