@@ -3,6 +3,7 @@
 //!
 //! The demo's own objects are looked at and never changed: at the end its table must still say Pass.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,8 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
+/// What tells test binaries to leave out the tests for which Kafka must have TLS: the shared one has none.
+const NEED_TLS: [&str; 2] = ["--skip", "another_ca_is_named"];
 /// e2e tests that share the cluster, and what supports them.
 const TOGETHER: &[&str] = &["--lib", "--bins", "--test", "together"];
 /// e2e tests that need the cluster for themselves.
@@ -67,19 +70,33 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         &format!("127.0.0.1:{}", kafka::NODE_PORT),
         &up.images,
     )?;
-    let newest = Live::new(SPARE, &spare.bootstrap(), &up.images)?;
+    let newest = Live {
+        trusts: Some(kafka::certificates::trusted(SPARE)?),
+        ..Live::new(SPARE, &Spec::tls_bootstrap(), &up.images)?
+    };
     if which == Which::All {
         tally.check(
             "Kafka's outward face",
             ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
         );
         let all = cargo_test(&["--workspace", "--exclude", "ottla-e2e"]);
-        suite("unit, contract and client tests", tally, shared.environment(all))?;
+        suite_with(
+            "unit, contract and client tests",
+            tally,
+            shared.environment(all),
+            &NEED_TLS,
+        )?;
         let contract = cargo_test(&["-p", "ottla-kafka", "--tests"]);
         suite(
-            &format!("contract tests on Kafka {}", kafka::NEWEST),
+            &format!("contract tests on Kafka {} with TLS", kafka::NEWEST),
             tally,
             newest.environment(contract),
+        )?;
+        let clients = cargo_test(&["-p", "ottla-workloads", "--test", "kafka"]);
+        suite(
+            &format!("client tests on Kafka {} with TLS", kafka::NEWEST),
+            tally,
+            newest.environment(clients),
         )?;
     }
     ui::heading("As a user");
@@ -107,6 +124,8 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
 struct Live {
     bootstrap: String,
     sasl: String,
+    /// A folder with the CA to trust; none: without TLS.
+    trusts: Option<PathBuf>,
     binaries: String,
 }
 
@@ -115,6 +134,7 @@ impl Live {
     fn new(namespace: &str, bootstrap: &str, images: &Images) -> Result<Self> {
         Ok(Self {
             bootstrap: bootstrap.to_owned(),
+            trusts: None,
             sasl: format!("ScramSha512:user1:{}", kafka::password(namespace)?),
             binaries: format!(
                 "{}:{}",
@@ -132,6 +152,7 @@ impl Live {
             .env("OTTLA_TEST_TOOLS", paths::bin())
             .env("OTTLA_TEST_BOOTSTRAP", &self.bootstrap)
             .env("OTTLA_TEST_SASL", &self.sasl)
+            .env("OTTLA_TEST_TLS", self.trusts.as_deref().unwrap_or(Path::new("")))
             .env("OTTLA_TEST_BINARIES", &self.binaries)
             .env("OTTLA_TEST_SPARE_KAFKA", SPARE)
     }
