@@ -7,8 +7,10 @@
 //! each says `SKIPPED` and passes, so that a stray `cargo test` never touches somebody's cluster.
 
 pub mod broker;
+pub mod certificates;
 pub mod cli;
 pub mod fixtures;
+pub mod limited;
 pub mod live;
 pub mod metrics;
 pub mod moving;
@@ -16,6 +18,7 @@ pub mod node;
 pub mod object;
 pub mod operator;
 pub mod scene;
+pub mod sockets;
 pub mod spare;
 pub mod wait;
 pub mod written;

@@ -41,6 +41,13 @@ async fn password(scene: &Scene, namespace: &str) -> Result<String> {
     String::from_utf8(password.0).context("a password is text")
 }
 
+/// Kafka's own tools for it, as `user1`, who may do everything.
+pub async fn broker(scene: &Scene) -> Result<Broker> {
+    let namespace = namespace()?;
+    let password = password(scene, &namespace).await?;
+    Ok(Broker::of(&scene.live, &namespace, "user1", &password))
+}
+
 /// Makes it a KafkaCluster of the scene, awaits that it is Ready, and answers Kafka's own tools for it.
 pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
     let namespace = namespace()?;

@@ -14,5 +14,7 @@ mod preview;
 mod purges;
 mod quickstart;
 mod replication;
+mod rights;
+mod tls;
 mod topics;
 mod verdicts;

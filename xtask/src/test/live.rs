@@ -3,6 +3,7 @@
 //!
 //! The demo's own objects are looked at and never changed: at the end its table must still say Pass.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +20,15 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
+/// What tests cannot wait for: the brokers look at retention every few seconds. And what they need time for: a broker
+/// that stands still counts as alive for longer than a request may take.
+const OVERRIDES: [(&str, &str); 3] = [
+    ("log.retention.check.interval.ms", "1000"),
+    ("log.initial.task.delay.ms", "1000"),
+    ("broker.session.timeout.ms", "20000"),
+];
+/// What tells test binaries to leave out the tests for which Kafka must have TLS: the shared one has none.
+const NEED_TLS: [&str; 2] = ["--skip", "another_ca_is_named"];
 /// e2e tests that share the cluster. Always of the whole workspace: a part of it would be built with other features.
 const TOGETHER: &[&str] = &["--workspace", "--test", "together"];
 /// e2e tests that need the cluster for themselves.
@@ -67,14 +77,15 @@ impl<'a> Which<'a> {
 fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
     let mut tally = Tally::default();
     let all = cargo_test(&["--workspace"]);
-    suite(
+    suite_with(
         "unit, contract and client tests",
         &mut tally,
         shared.environment(all),
+        &NEED_TLS,
     )?;
-    let contract = cargo_test(&["--workspace", "--test", "contract", "--test", "live"]);
+    let contract = cargo_test(&["--workspace", "--test", "contract", "--test", "live", "--test", "kafka"]);
     suite(
-        &format!("contract tests on Kafka {}", kafka::NEWEST),
+        &format!("contract and client tests on Kafka {} with TLS", kafka::NEWEST),
         &mut tally,
         newest.environment(contract),
     )?;
@@ -101,6 +112,9 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     ui::step("remove what earlier tests left", |_| sweep())?;
     let spare = Spec {
         brokers: kafka::MOST_BROKERS,
+        overrides: OVERRIDES
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
         ..Spec::throw_away(SPARE, kafka::NEWEST)
     };
     kafka::deploy(&spare)?;
@@ -109,7 +123,10 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         &format!("127.0.0.1:{}", kafka::NODE_PORT),
         &up.images,
     )?;
-    let newest = Live::new(SPARE, &spare.bootstrap(), &up.images)?;
+    let newest = Live {
+        trusts: Some(kafka::certificates::trusted(SPARE)?),
+        ..Live::new(SPARE, &Spec::tls_bootstrap(), &up.images)?
+    };
     if which == Which::All {
         tally.check(
             "Kafka's outward face",
@@ -147,6 +164,8 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
 struct Live {
     bootstrap: String,
     sasl: String,
+    /// A folder with the CA to trust; none: without TLS.
+    trusts: Option<PathBuf>,
     binaries: String,
 }
 
@@ -155,6 +174,7 @@ impl Live {
     fn new(namespace: &str, bootstrap: &str, images: &Images) -> Result<Self> {
         Ok(Self {
             bootstrap: bootstrap.to_owned(),
+            trusts: None,
             sasl: format!("ScramSha512:user1:{}", kafka::password(namespace)?),
             binaries: format!(
                 "{}:{}",
@@ -172,6 +192,7 @@ impl Live {
             .env("OTTLA_TEST_TOOLS", paths::bin())
             .env("OTTLA_TEST_BOOTSTRAP", &self.bootstrap)
             .env("OTTLA_TEST_SASL", &self.sasl)
+            .env("OTTLA_TEST_TLS", self.trusts.as_deref().unwrap_or(Path::new("")))
             .env("OTTLA_TEST_BINARIES", &self.binaries)
             .env("OTTLA_TEST_SPARE_KAFKA", SPARE)
     }
