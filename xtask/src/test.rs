@@ -3,6 +3,7 @@
 //! A test that cannot run says `SKIPPED`; with a cluster at hand only the names in `e2e/skips.txt` may. The last line
 //! is always `N passed, N failed, N skipped`.
 
+mod failing;
 mod lifecycle;
 mod live;
 mod tally;

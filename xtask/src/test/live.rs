@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Tally, cargo_test, suite, suite_with};
+use super::{Tally, failing, cargo_test, suite, suite_with};
 use crate::cmd::Cmd;
 use crate::images::Images;
 use crate::kafka::{self, Spec};
@@ -59,6 +59,12 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     ui::step("remove what earlier tests left", |_| sweep())?;
     let spare = Spec {
         brokers: kafka::MOST_BROKERS,
+        // Five minutes by default, and no test waits that long to see retention at work.
+        overrides: [
+            ("log.retention.check.interval.ms".to_owned(), "1000".to_owned()),
+            ("log.initial.task.delay.ms".to_owned(), "1000".to_owned()),
+        ]
+        .into(),
         ..Spec::throw_away(SPARE, kafka::NEWEST)
     };
     kafka::deploy(&spare)?;
@@ -82,13 +88,14 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
             newest.environment(contract),
         )?;
     }
+    let failing = failing::ensure()?;
     ui::heading("As a user");
     for (name, binaries, arguments) in which.user_suites() {
         let selection = [&["-p", "ottla-e2e"], binaries].concat();
         suite_with(
             name,
             tally,
-            shared.environment(cargo_test(&selection)),
+            failing.environment(shared.environment(cargo_test(&selection))),
             &arguments,
         )?;
     }
