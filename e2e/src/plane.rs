@@ -148,8 +148,14 @@ impl Plane {
     /// A kubeconfig for a caller, at the API server itself or at a proxy before it.
     pub fn kubeconfig(&self, caller: Caller, url: &str) -> Result<PathBuf> {
         let name = url.rsplit(':').next().unwrap_or_default();
-        let file = self.folder.path().join(format!("{}-{name}.kubeconfig", caller.name()));
-        fs::write(&file, serde_json::to_vec(&config(self.folder.path(), url, caller))?)?;
+        let file = self
+            .folder
+            .path()
+            .join(format!("{}-{name}.kubeconfig", caller.name()));
+        fs::write(
+            &file,
+            serde_json::to_vec(&config(self.folder.path(), url, caller))?,
+        )?;
         Ok(file)
     }
 
@@ -223,7 +229,9 @@ fn write_credentials(folder: &Path) -> Result<()> {
     let own = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
     fs::write(folder.join("cert.pem"), own.cert.pem())?;
     fs::write(folder.join("key.pem"), own.signing_key.serialize_pem())?;
-    let tokens = Caller::ALL.map(Caller::name).map(|name| format!("{name}-token,{name},{name},system:masters\n"));
+    let tokens = Caller::ALL
+        .map(Caller::name)
+        .map(|name| format!("{name}-token,{name},{name},system:masters\n"));
     fs::write(folder.join("tokens.csv"), tokens.concat())?;
     let policy = json!({
         "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
@@ -295,6 +303,7 @@ fn config(folder: &Path, url: &str, caller: Caller) -> Value {
 async fn client(folder: &Path, port: u16, caller: Caller) -> Result<Client> {
     let config = config(folder, &format!("https://127.0.0.1:{port}"), caller);
     let config = kube::config::Kubeconfig::from_yaml(&config.to_string())?;
-    let config = kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await?;
+    let config =
+        kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
 }

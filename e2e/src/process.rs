@@ -72,7 +72,10 @@ impl Process {
     pub async fn dies(mut self, patience: Duration) -> Result<()> {
         let point = self.recipe.failpoint.clone().unwrap_or_default();
         let Ok(ended) = tokio::time::timeout(patience, self.child.wait()).await else {
-            bail!("after {patience:?} the operator has not come to {point}; {}", self.last_words());
+            bail!(
+                "after {patience:?} the operator has not come to {point}; {}",
+                self.last_words()
+            );
         };
         let ended = ended?;
         ensure!(
@@ -147,7 +150,10 @@ pub fn last_words(log: &std::path::Path) -> String {
 
 /// Sends a signal to a process of ours.
 pub async fn signal(pid: u32, name: &str) -> Result<()> {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().await?;
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status()
+        .await?;
     ensure!(sent.success(), "cannot send {name} to process {pid}");
     Ok(())
 }

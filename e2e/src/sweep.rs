@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
@@ -100,7 +101,10 @@ impl<'a> Sweeps<'a> {
 
         let mut cases = vec![];
         for (index, point) in points.iter().enumerate() {
-            cases.push(self.case(story, Kills(vec![format!("{point}=abort")]), false).await?);
+            cases.push(
+                self.case(story, Kills(vec![format!("{point}=abort")]), false)
+                    .await?,
+            );
             let twice = depth == Depth::Twice || index == points.len() / 2;
             if twice && index + 1 < points.len() {
                 let kills = vec![format!("{point}=abort"), "after:*#1=abort".to_owned()];
@@ -112,22 +116,28 @@ impl<'a> Sweeps<'a> {
                 .iter()
                 .find(|point| point.contains("kafka."))
                 .with_context(|| format!("{story:?} changes nothing in Kafka"))?;
-            cases.push(self.case(story, Kills(vec![format!("{point}=abort")]), true).await?);
+            cases.push(
+                self.case(story, Kills(vec![format!("{point}=abort")]), true)
+                    .await?,
+            );
         }
         self.prepare(story, &cases).await?;
         let writer = self.writer(story, &cases);
-        let told = stream::iter(&cases).map(async |case| {
-            let what = case.told(story);
-            self.tell(story, case).await.with_context(|| what.clone())?;
-            let ending = self.ending(story, case, &writer).await;
-            Ok::<_, anyhow::Error>((what.clone(), ending.context(what)?))
-        });
+        let told = stream::iter(&cases).map(|case| self.told(story, case, &writer).boxed_local());
         let cases = told.buffer_unordered(CROWD).try_collect().await?;
         Ok(Swept {
             story,
             reference,
             cases,
         })
+    }
+
+    /// Tells one case and looks how it ended.
+    async fn told(&self, story: Story, case: &Case, writer: &Writer) -> Result<(String, judge::Ending)> {
+        let what = case.told(story);
+        self.tell(story, case).await.with_context(|| what.clone())?;
+        let ending = self.ending(story, case, writer).await;
+        Ok((what.clone(), ending.context(what)?))
     }
 
     async fn case(&self, story: Story, kills: Kills, standby: bool) -> Result<Case> {
@@ -214,7 +224,10 @@ impl<'a> Sweeps<'a> {
         self.end(story, case, &operator).await?;
         let passed = operator.trace()?;
         operator.kill().await?;
-        Ok(passed.into_iter().filter(|point| point.starts_with("after:")).collect())
+        Ok(passed
+            .into_iter()
+            .filter(|point| point.starts_with("after:"))
+            .collect())
     }
 
     /// The same with another operator that takes over.

@@ -43,7 +43,11 @@ impl Link {
         let mut link = Self(stream.with_context(|| format!("connect to {address}"))?);
         let plain = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("PLAIN"));
         let answer = link.call(&plain, 1).await?;
-        ensure!(answer.error_code == 0, "SASL handshake: error {}", answer.error_code);
+        ensure!(
+            answer.error_code == 0,
+            "SASL handshake: error {}",
+            answer.error_code
+        );
         let proof = format!("\0{USER}\0{password}");
         let proof = SaslAuthenticateRequest::default().with_auth_bytes(proof.into_bytes().into());
         let answer = link.call(&proof, 2).await?;
@@ -110,7 +114,9 @@ impl Kafka {
 
     /// Learns who leads the partitions of these topics. What is not there is left out.
     async fn learn(&mut self, topics: &BTreeSet<String>) -> Result<()> {
-        let asked = topics.iter().map(|name| MetadataRequestTopic::default().with_name(Some(topic_name(name))));
+        let asked = topics
+            .iter()
+            .map(|name| MetadataRequestTopic::default().with_name(Some(topic_name(name))));
         let request = MetadataRequest::default()
             .with_topics(Some(asked.collect()))
             .with_allow_auto_topic_creation(false);
@@ -122,10 +128,15 @@ impl Kafka {
             .collect();
         self.leaders.clear();
         for topic in answer.topics.iter().filter(|topic| topic.error_code == 0) {
-            let name = topic.name.as_ref().map(|name| name.to_string()).unwrap_or_default();
+            let name = topic
+                .name
+                .as_ref()
+                .map(|name| name.to_string())
+                .unwrap_or_default();
             for partition in &topic.partitions {
                 if let Some(leader) = brokers.get(&partition.leader_id.0) {
-                    self.leaders.insert((name.clone(), partition.partition_index), leader.clone());
+                    self.leaders
+                        .insert((name.clone(), partition.partition_index), leader.clone());
                 }
             }
         }
@@ -155,13 +166,23 @@ impl Kafka {
                         Ok(batch.with_records(Some(records(at, count)?)))
                     })
                     .collect();
-                data.push(TopicProduceData::default().with_name(topic_name(&topic)).with_partition_data(batches?));
+                data.push(
+                    TopicProduceData::default()
+                        .with_name(topic_name(&topic))
+                        .with_partition_data(batches?),
+                );
             }
-            let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(5_000).with_topic_data(data);
+            let request = ProduceRequest::default()
+                .with_acks(-1)
+                .with_timeout_ms(5_000)
+                .with_topic_data(data);
             let answer = self.call(&leader, &request, 9).await?;
             for topic in answer.responses {
                 for partition in topic.partition_responses.iter().filter(|one| one.error_code == 0) {
-                    ends.insert((topic.name.to_string(), partition.index), partition.base_offset + count);
+                    ends.insert(
+                        (topic.name.to_string(), partition.index),
+                        partition.base_offset + count,
+                    );
                 }
             }
         }
@@ -172,22 +193,31 @@ impl Kafka {
         let mut offsets = BTreeMap::new();
         for (leader, topics) in self.by_leader() {
             let topics = topics.iter().map(|(topic, partitions)| {
-                let asked = partitions
-                    .iter()
-                    .map(|index| ListOffsetsPartition::default().with_partition_index(*index).with_timestamp(time));
-                ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(asked.collect())
+                let asked = partitions.iter().map(|index| {
+                    ListOffsetsPartition::default()
+                        .with_partition_index(*index)
+                        .with_timestamp(time)
+                });
+                ListOffsetsTopic::default()
+                    .with_name(topic_name(topic))
+                    .with_partitions(asked.collect())
             });
-            let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(topics.collect());
+            let request = ListOffsetsRequest::default()
+                .with_replica_id((-1).into())
+                .with_topics(topics.collect());
             for topic in self.call(&leader, &request, 6).await?.topics {
                 for partition in topic.partitions {
                     ensure!(
                         partition.error_code == 0,
                         "offsets of {}/{}: error {}",
-                        topic.name.to_string(),
+                        *topic.name,
                         partition.partition_index,
                         partition.error_code
                     );
-                    offsets.insert((topic.name.to_string(), partition.partition_index), partition.offset);
+                    offsets.insert(
+                        (topic.name.to_string(), partition.partition_index),
+                        partition.offset,
+                    );
                 }
             }
         }
@@ -227,7 +257,12 @@ fn records(at: Timestamp, count: i64) -> Result<Bytes> {
 }
 
 /// Writes so many records, as made at that time, to every partition of topics that all exist; answers the ends.
-pub async fn write(spare: &Spare, topics: &BTreeSet<String>, at: Timestamp, count: i64) -> Result<BTreeMap<At, i64>> {
+pub async fn write(
+    spare: &Spare,
+    topics: &BTreeSet<String>,
+    at: Timestamp,
+    count: i64,
+) -> Result<BTreeMap<At, i64>> {
     let mut kafka = Kafka::new(spare);
     let mut ends = BTreeMap::new();
     let mut left = topics.clone();
@@ -277,7 +312,10 @@ impl Writer {
                     Err(error) => Err(error),
                 };
                 match written {
-                    Ok(written) => told.lock().unwrap_or_else(PoisonError::into_inner).extend(written),
+                    Ok(written) => told
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend(written),
                     Err(error) => eprintln!("a producer goes on after: {error:#}"),
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -41,9 +41,13 @@ impl Metadata {
 
     /// How often a topic was created, deleted, configured and so on.
     fn counts(&self, topic: &str) -> BTreeMap<String, usize> {
-        let data = |record: &Value, field: &str| record["data"][field].as_str().unwrap_or_default().to_owned();
+        let data =
+            |record: &Value, field: &str| record["data"][field].as_str().unwrap_or_default().to_owned();
         let is = |record: &Value, kind: &str| record["type"] == kind;
-        let made = self.records.iter().filter(|one| is(one, "TOPIC_RECORD") && data(one, "name") == topic);
+        let made = self
+            .records
+            .iter()
+            .filter(|one| is(one, "TOPIC_RECORD") && data(one, "name") == topic);
         let ids: Vec<String> = made.map(|one| data(one, "topicId")).collect();
         let mut counts = BTreeMap::new();
         for record in &self.records {
@@ -57,7 +61,9 @@ impl Metadata {
                 .iter()
                 .any(|field| !record["data"][field].is_null());
             if about && (moves || !is(record, "PARTITION_CHANGE_RECORD")) {
-                *counts.entry(record["type"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *counts
+                    .entry(record["type"].as_str().unwrap_or_default().to_owned())
+                    .or_default() += 1;
             }
         }
         counts
@@ -103,7 +109,8 @@ pub(super) async fn look(
             // The producer goes on: what it wrote after the end must be there too.
             acknowledged = until("the producer to go on", Duration::from_secs(15), async || {
                 let now = of_topic(writer.ends());
-                let all = now.len() >= partitions && before.iter().all(|(partition, end)| now[partition] != *end);
+                let all =
+                    now.len() >= partitions && before.iter().all(|(partition, end)| now[partition] != *end);
                 ensure!(all && !now.is_empty(), "{before:?}, then {now:?}");
                 Ok(now)
             })
@@ -111,15 +118,33 @@ pub(super) async fn look(
         }
         let starts = of_topic(wire::offsets(spare, &asked, true).await?);
         let ends = of_topic(wire::offsets(spare, &asked, false).await?);
-        offsets = starts.into_iter().map(|(at, start)| (at, (start, ends[&at]))).collect();
+        offsets = starts
+            .into_iter()
+            .map(|(at, start)| (at, (start, ends[&at])))
+            .collect();
     }
     let purge = story.purge_of(scene).await?;
-    let text = |pointer: &str| purge.as_ref().map(|purge| purge.text(pointer)).unwrap_or_default();
-    let cuts = purge.as_ref().and_then(|purge| purge.at("/status/partitions").as_array().cloned());
-    let cut = |one: Value| Some((i32::try_from(one["partition"].as_i64()?).ok()?, one["cut"].as_i64()?));
+    let text = |pointer: &str| {
+        purge
+            .as_ref()
+            .map(|purge| purge.text(pointer))
+            .unwrap_or_default()
+    };
+    let cuts = purge
+        .as_ref()
+        .and_then(|purge| purge.at("/status/partitions").as_array().cloned());
+    let cut = |one: Value| {
+        Some((
+            i32::try_from(one["partition"].as_i64()?).ok()?,
+            one["cut"].as_i64()?,
+        ))
+    };
     let kept = scene.api(Kind::Topic).get_opt(TOPIC).await?;
     Ok(Ending {
-        writes: plane.writes(Caller::Operator)?.remove(&scene.namespace).unwrap_or_default(),
+        writes: plane
+            .writes(Caller::Operator)?
+            .remove(&scene.namespace)
+            .unwrap_or_default(),
         offsets,
         acknowledged,
         cuts: cuts.unwrap_or_default().into_iter().filter_map(cut).collect(),
@@ -145,18 +170,30 @@ pub(super) fn check(story: Story, told: &str, ending: &Ending, metadata: &Metada
         Story::Recreate => (2, 1),
         _ => (1, 0),
     };
-    expect(count("TOPIC_RECORD") == created, format!("created {} times", count("TOPIC_RECORD")));
-    expect(count("REMOVE_TOPIC_RECORD") == deleted, format!("deleted {} times", count("REMOVE_TOPIC_RECORD")));
+    expect(
+        count("TOPIC_RECORD") == created,
+        format!("created {} times", count("TOPIC_RECORD")),
+    );
+    expect(
+        count("REMOVE_TOPIC_RECORD") == deleted,
+        format!("deleted {} times", count("REMOVE_TOPIC_RECORD")),
+    );
     let Some(live) = live else {
         expect(story == Story::Delete, "Kafka has no topic".to_owned());
         return wrong;
     };
     expect(story != Story::Delete, "Kafka still has the topic".to_owned());
-    expect(live.id == ending.id, format!("Kafka's id is {}, the KafkaTopic's {}", live.id, ending.id));
+    expect(
+        live.id == ending.id,
+        format!("Kafka's id is {}, the KafkaTopic's {}", live.id, ending.id),
+    );
     if story.purges() {
         let (planned, new) = &ending.planned;
         let id = if story == Story::Recreate { new } else { planned };
-        expect(*id == live.id, format!("planned for {planned}, new {new}, and Kafka's id is {}", live.id));
+        expect(
+            *id == live.id,
+            format!("planned for {planned}, new {new}, and Kafka's id is {}", live.id),
+        );
     }
     for (partition, (start, end)) in &ending.offsets {
         let cut = ending.cuts.get(partition).copied();
@@ -166,9 +203,15 @@ pub(super) fn check(story: Story, told: &str, ending: &Ending, metadata: &Metada
             Story::RetentionFlip => cut == Some(*start) && *start == OLD.0,
             _ => *start == 0,
         };
-        expect(begins, format!("partition {partition} begins at {start}, the cut is {cut:?}"));
+        expect(
+            begins,
+            format!("partition {partition} begins at {start}, the cut is {cut:?}"),
+        );
         let acknowledged = ending.acknowledged.get(partition).copied().unwrap_or_default();
-        expect(*end >= acknowledged, format!("partition {partition} ends at {end}, acknowledged was {acknowledged}"));
+        expect(
+            *end >= acknowledged,
+            format!("partition {partition} ends at {end}, acknowledged was {acknowledged}"),
+        );
     }
     wrong
 }
@@ -177,7 +220,10 @@ pub(super) fn check(story: Story, told: &str, ending: &Ending, metadata: &Metada
 pub(super) fn compare(told: &str, ending: &Ending, reference: &Ending, metadata: &Metadata) -> Vec<String> {
     let mut wrong = vec![];
     if ending.writes != reference.writes {
-        wrong.push(format!("{told}: written {:?}, without a fault {:?}", ending.writes, reference.writes));
+        wrong.push(format!(
+            "{told}: written {:?}, without a fault {:?}",
+            ending.writes, reference.writes
+        ));
     }
     let shape = |ending: &Ending| {
         let live = metadata.topics.get(&ending.topic);
@@ -189,7 +235,9 @@ pub(super) fn compare(told: &str, ending: &Ending, reference: &Ending, metadata:
     }
     let (found, wanted) = (metadata.counts(&ending.topic), metadata.counts(&reference.topic));
     if found != wanted {
-        wrong.push(format!("{told}: Kafka wrote {found:?}, without a fault {wanted:?}"));
+        wrong.push(format!(
+            "{told}: Kafka wrote {found:?}, without a fault {wanted:?}"
+        ));
     }
     wrong
 }

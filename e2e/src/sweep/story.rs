@@ -65,7 +65,10 @@ impl Story {
 
     /// Whether it is told with a second operator too.
     pub(super) fn stands_by(self) -> bool {
-        matches!(self, Self::Create | Self::Delete | Self::DeleteRecords | Self::Recreate)
+        matches!(
+            self,
+            Self::Create | Self::Delete | Self::DeleteRecords | Self::Recreate
+        )
     }
 
     fn topic(self, scene: &Scene) -> Value {
@@ -102,7 +105,9 @@ impl Story {
 
     /// Applies what is there before the story begins.
     pub(super) async fn prepare(self, scene: &Scene) -> Result<()> {
-        scene.apply(Kind::Cluster, "kafka", fixtures::cluster_at(spare::ADDRESS)).await?;
+        scene
+            .apply(Kind::Cluster, "kafka", fixtures::cluster_at(spare::ADDRESS))
+            .await?;
         if self != Self::Create {
             scene.apply(Kind::Topic, TOPIC, self.topic(scene)).await?;
         }
@@ -111,7 +116,9 @@ impl Story {
 
     /// Awaits that all is there before the story begins.
     pub(super) async fn prepared(self, scene: &Scene) -> Result<()> {
-        scene.await_says(Kind::Cluster, "kafka", ("Ready", "True", ""), SECONDS).await?;
+        scene
+            .await_says(Kind::Cluster, "kafka", ("Ready", "True", ""), SECONDS)
+            .await?;
         if self != Self::Create {
             scene.await_says(Kind::Topic, TOPIC, READY, SECONDS).await?;
         }
@@ -128,7 +135,11 @@ impl Story {
             Self::Reassign => spec["replicationFactor"] = json!(2),
             Self::Delete => {
                 let topics = scene.api(Kind::Topic);
-                return topics.delete(TOPIC, &DeleteParams::default()).await.map(drop).context("delete the topic");
+                return topics
+                    .delete(TOPIC, &DeleteParams::default())
+                    .await
+                    .map(drop)
+                    .context("delete the topic");
             }
             Self::DeleteRecords | Self::PolicyFlip | Self::RetentionFlip | Self::Recreate => {
                 return scene.apply(Kind::Purge, PURGE, self.purge(scene)).await.map(drop);
@@ -140,17 +151,20 @@ impl Story {
     /// Awaits that the status says it is done.
     pub(super) async fn settled(self, scene: &Scene) -> Result<()> {
         match self {
-            Self::Create | Self::Alter | Self::Grow | Self::Reassign => {
-                scene.await_says(Kind::Topic, TOPIC, READY, SECONDS).await.map(drop)
-            }
+            Self::Create | Self::Alter | Self::Grow | Self::Reassign => scene
+                .await_says(Kind::Topic, TOPIC, READY, SECONDS)
+                .await
+                .map(drop),
             Self::Delete => {
                 let topics = scene.api(Kind::Topic);
-                until("the topic to be gone", Duration::from_secs(SECONDS), async || {
-                    match topics.get_opt(TOPIC).await? {
+                until(
+                    "the topic to be gone",
+                    Duration::from_secs(SECONDS),
+                    async || match topics.get_opt(TOPIC).await? {
                         None => anyhow::Ok(()),
                         Some(left) => anyhow::bail!("it is there: {}", left.data["status"]),
-                    }
-                })
+                    },
+                )
                 .await
             }
             Self::DeleteRecords | Self::PolicyFlip | Self::RetentionFlip | Self::Recreate => {
@@ -158,11 +172,16 @@ impl Story {
                     let finalizers = purge.metadata.finalizers.as_ref();
                     purge.says("Complete", "True", "Complete") && finalizers.is_none_or(Vec::is_empty)
                 };
-                scene.await_object(Kind::Purge, PURGE, "complete and released", SECONDS, done).await?;
+                scene
+                    .await_object(Kind::Purge, PURGE, "complete and released", SECONDS, done)
+                    .await?;
                 let told = |topic: &DynamicObject| {
                     topic.text("/status/lastPurge/name") == PURGE && topic.says(READY.0, READY.1, READY.2)
                 };
-                scene.await_object(Kind::Topic, TOPIC, "ready and told of its purge", SECONDS, told).await.map(drop)
+                scene
+                    .await_object(Kind::Topic, TOPIC, "ready and told of its purge", SECONDS, told)
+                    .await
+                    .map(drop)
             }
         }
     }

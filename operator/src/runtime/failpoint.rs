@@ -76,9 +76,7 @@ impl Armed {
         };
         Ok(Self {
             point: point.to_owned(),
-            occurrence: occurrence
-                .parse()
-                .context("what stands behind # is no number")?,
+            occurrence: occurrence.parse().context("what stands behind # is no number")?,
             deed,
         })
     }

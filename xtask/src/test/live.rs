@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Tally, failing, cargo_test, suite, suite_with};
+use super::{Tally, cargo_test, failing, suite, suite_with};
 use crate::cmd::Cmd;
 use crate::images::Images;
 use crate::kafka::{self, Spec};
