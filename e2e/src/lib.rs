@@ -17,10 +17,14 @@ pub mod moving;
 pub mod node;
 pub mod object;
 pub mod operator;
+pub mod plane;
+pub mod process;
 pub mod scene;
 pub mod sockets;
 pub mod spare;
+pub mod sweep;
 pub mod wait;
+pub mod wire;
 pub mod written;
 
 pub use scene::{Scene, scene};

@@ -8,6 +8,7 @@ use kube::api::Api;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::broker::Broker;
+use crate::live::Live;
 use crate::object::Kind;
 use crate::{Scene, fixtures};
 
@@ -30,9 +31,35 @@ pub fn namespace() -> Result<String> {
         .context("OTTLA_TEST_SPARE_KAFKA names the throw-away Kafka's namespace")
 }
 
-/// The password of its `user1`.
-async fn password(scene: &Scene, namespace: &str) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(scene.live.client.clone(), namespace);
+/// Its bootstrap address for processes on this machine.
+pub const ADDRESS: &str = "127.0.0.1:30095";
+/// Whoever may do everything there.
+pub const USER: &str = "user1";
+
+/// The throw-away Kafka as processes on this machine reach it.
+#[derive(Clone)]
+pub struct Spare {
+    /// Its own tools.
+    pub broker: Broker,
+    /// The password of [`USER`].
+    pub password: String,
+}
+
+impl Spare {
+    /// Finds it.
+    pub async fn find(live: &Live) -> Result<Self> {
+        let namespace = namespace()?;
+        let password = password(live, &namespace).await?;
+        Ok(Self {
+            broker: Broker::of(live, &namespace, USER, &password),
+            password,
+        })
+    }
+}
+
+/// The password of its [`USER`].
+async fn password(live: &Live, namespace: &str) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(live.client.clone(), namespace);
     let secret = secrets.get("kafka-user-passwords").await?;
     let password = secret
         .data
@@ -51,7 +78,7 @@ pub async fn broker(scene: &Scene) -> Result<Broker> {
 /// Makes it a KafkaCluster of the scene, awaits that it is Ready, and answers Kafka's own tools for it.
 pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
     let namespace = namespace()?;
-    let password = password(scene, &namespace).await?;
+    let password = password(&scene.live, &namespace).await?;
     let secret = format!("{name}-credentials");
     scene.secret(&secret, &[("password", &password)]).await?;
     let mut spec = fixtures::cluster_at(&format!("kafka.{namespace}.svc.cluster.local:9092"));
@@ -60,5 +87,5 @@ pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
     scene
         .await_says(Kind::Cluster, name, ("Ready", "True", ""), 60)
         .await?;
-    Ok(Broker::of(&scene.live, &namespace, "user1", &password))
+    Ok(Broker::of(&scene.live, &namespace, USER, &password))
 }

@@ -3,6 +3,7 @@
 
 mod install;
 mod kills;
+mod killsweep;
 mod leaders;
 mod quiet;
 mod soak;

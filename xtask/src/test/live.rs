@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
+use super::failing::{self, Failing};
 use super::{Tally, cargo_test, suite, suite_with};
 use crate::cmd::Cmd;
-use crate::images::Images;
+use crate::images::{self, Images};
 use crate::kafka::{self, Spec};
 use crate::kubectl::kubectl;
 use crate::{demo, diagnose, paths, ui};
@@ -73,6 +74,22 @@ impl<'a> Which<'a> {
     }
 }
 
+/// Builds all tests, and answers where the operator is that is built with them.
+fn build() -> Result<PathBuf> {
+    let user = [TOGETHER, ALONE, &["--no-run", "--quiet"]].concat();
+    cargo_test(&user).log("build-e2e-tests").run()?;
+    let all = [
+        "--workspace",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ];
+    let messages = cargo_test(&all).log("build-tests").output()?;
+    let mut built = messages.lines().filter_map(images::executable);
+    built
+        .find(|file| file.ends_with("ottla-operator"))
+        .context("cargo built no ottla-operator")
+}
+
 /// The tests that are no user's: everything but `e2e/`, and the contract suite once more against the newest Kafka.
 fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
     let mut tally = Tally::default();
@@ -83,7 +100,15 @@ fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
         shared.environment(all),
         &NEED_TLS,
     )?;
-    let contract = cargo_test(&["--workspace", "--test", "contract", "--test", "live", "--test", "kafka"]);
+    let contract = cargo_test(&[
+        "--workspace",
+        "--test",
+        "contract",
+        "--test",
+        "live",
+        "--test",
+        "kafka",
+    ]);
     suite(
         &format!("contract and client tests on Kafka {} with TLS", kafka::NEWEST),
         &mut tally,
@@ -93,13 +118,13 @@ fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
 }
 
 /// What a user does and sees.
-fn as_user(shared: &Live, suite: Option<Suite<'_>>) -> Result<Tally> {
+fn as_user(shared: &Live, failing: &Failing, suite: Option<Suite<'_>>) -> Result<Tally> {
     let mut tally = Tally::default();
     if let Some((name, binaries, arguments)) = suite {
         suite_with(
             name,
             &mut tally,
-            shared.environment(cargo_test(binaries)),
+            failing.environment(shared.environment(cargo_test(binaries))),
             &arguments,
         )?;
     }
@@ -127,28 +152,25 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         trusts: Some(kafka::certificates::trusted(SPARE)?),
         ..Live::new(SPARE, &Spec::tls_bootstrap(), &up.images)?
     };
+    let operator = ui::step("build the tests", |_| build())?;
+    let failing = failing::ensure(operator)?;
     if which == Which::All {
         tally.check(
             "Kafka's outward face",
             ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
         );
-        ui::step("build the tests", |_| {
-            cargo_test(&["--workspace", "--no-run", "--quiet"])
-                .log("build-tests")
-                .run()
-        })?;
         // Most of an e2e test is waiting, and most of the others is work: they run side by side.
         let (beside, together) = thread::scope(|scope| {
             let beside = scope.spawn(|| without_user(&shared, &newest));
-            let together = as_user(&shared, which.together());
+            let together = as_user(&shared, &failing, which.together());
             (beside.join(), together)
         });
         tally.absorb(beside.map_err(|_| anyhow!("a thread that ran tests panicked"))??);
         tally.absorb(together?);
     } else {
-        tally.absorb(as_user(&shared, which.together())?);
+        tally.absorb(as_user(&shared, &failing, which.together())?);
     }
-    tally.absorb(as_user(&shared, which.alone())?);
+    tally.absorb(as_user(&shared, &failing, which.alone())?);
     kafka::remove(SPARE)?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(
