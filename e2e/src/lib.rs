@@ -19,6 +19,7 @@ pub mod object;
 pub mod operator;
 pub mod plane;
 pub mod process;
+pub mod quiescing;
 pub mod scene;
 pub mod sockets;
 pub mod spare;

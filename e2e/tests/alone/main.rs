@@ -5,6 +5,7 @@ mod install;
 mod kills;
 mod killsweep;
 mod leaders;
+mod quiescing;
 mod quiet;
 mod soak;
 mod stripped;
