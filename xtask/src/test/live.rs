@@ -65,13 +65,13 @@ impl<'a> Which<'a> {
     }
 
     /// The suite of e2e tests that need it for themselves.
-    fn alone(self) -> Option<Suite<'a>> {
+    fn alone(self) -> Suite<'a> {
         let told = match self {
             Self::All => vec![ONE],
             Self::Named(filter) => vec![filter, ONE],
             Self::Soak => vec!["--ignored", ONE],
         };
-        Some(("e2e tests, one at a time", ALONE, told))
+        ("e2e tests, one at a time", ALONE, told)
     }
 }
 
@@ -182,7 +182,7 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     } else {
         tally.absorb(as_user(&shared, &failing, which.together())?);
     }
-    tally.absorb(as_user(&shared, &failing, which.alone())?);
+    tally.absorb(as_user(&shared, &failing, Some(which.alone()))?);
     kafka::remove(SPARE)?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(
