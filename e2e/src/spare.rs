@@ -2,6 +2,8 @@
 //!
 //! Tests that only use it share it; one that takes it away, or any of its brokers, has it for itself.
 
+use std::fs::File;
+
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
@@ -20,9 +22,31 @@ pub async fn shared() -> RwLockReadGuard<'static, ()> {
     USERS.read().await
 }
 
-/// For as long as it lives nobody else uses the throw-away Kafka.
-pub async fn alone() -> RwLockWriteGuard<'static, ()> {
-    USERS.write().await
+/// The throw-away Kafka for one test alone.
+pub struct Alone {
+    _users: RwLockWriteGuard<'static, ()>,
+    _lock: Option<File>,
+}
+
+/// For as long as it lives nobody else uses the throw-away Kafka. `OTTLA_TEST_SPARE_LOCK` names the file that `cargo xtask
+/// test` locks while it has other processes use it.
+pub async fn alone() -> Result<Alone> {
+    let users = USERS.write().await;
+    let lock = match std::env::var_os("OTTLA_TEST_SPARE_LOCK") {
+        None => None,
+        Some(path) => {
+            let lock = tokio::task::spawn_blocking(move || {
+                let file = File::create(path)?;
+                file.lock()?;
+                Ok::<File, std::io::Error>(file)
+            });
+            Some(lock.await?.context("lock the file of OTTLA_TEST_SPARE_LOCK")?)
+        }
+    };
+    Ok(Alone {
+        _users: users,
+        _lock: lock,
+    })
 }
 
 /// Its namespace.
@@ -68,11 +92,9 @@ async fn password(live: &Live, namespace: &str) -> Result<String> {
     String::from_utf8(password.0).context("a password is text")
 }
 
-/// Kafka's own tools for it, as `user1`, who may do everything.
+/// Kafka's own tools for it, as [`USER`].
 pub async fn broker(scene: &Scene) -> Result<Broker> {
-    let namespace = namespace()?;
-    let password = password(scene, &namespace).await?;
-    Ok(Broker::of(&scene.live, &namespace, "user1", &password))
+    Ok(Spare::find(&scene.live).await?.broker)
 }
 
 /// Makes it a KafkaCluster of the scene, awaits that it is Ready, and answers Kafka's own tools for it.

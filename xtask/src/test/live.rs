@@ -3,6 +3,7 @@
 //!
 //! The demo's own objects are looked at and never changed: at the end its table must still say Pass.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -109,12 +110,23 @@ fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
         "--test",
         "kafka",
     ]);
+    // An e2e test may have taken that Kafka away just now.
+    let _shared = ui::step("await the throw-away Kafka", |_| {
+        let lock = File::create(spare_lock())?;
+        lock.lock_shared()?;
+        Ok(lock)
+    })?;
     suite(
         &format!("contract and client tests on Kafka {} with TLS", kafka::NEWEST),
         &mut tally,
         newest.environment(contract),
     )?;
     Ok(tally)
+}
+
+/// The file that is locked by whoever uses the throw-away Kafka beside the e2e tests, or takes it away.
+fn spare_lock() -> PathBuf {
+    paths::run().join("spare.lock")
 }
 
 /// What a user does and sees.
@@ -217,6 +229,7 @@ impl Live {
             .env("OTTLA_TEST_TLS", self.trusts.as_deref().unwrap_or(Path::new("")))
             .env("OTTLA_TEST_BINARIES", &self.binaries)
             .env("OTTLA_TEST_SPARE_KAFKA", SPARE)
+            .env("OTTLA_TEST_SPARE_LOCK", spare_lock())
     }
 }
 
