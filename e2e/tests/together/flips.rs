@@ -1,4 +1,4 @@
-//! RetentionFlip on a Kafka that looks at retention every few seconds: what is newer than the cut stays, and the
+//! `RetentionFlip` on a Kafka that looks at retention every few seconds: what is newer than the cut stays, and the
 //! configuration is as before, be it set or not.
 
 use anyhow::{Context, Result, ensure};

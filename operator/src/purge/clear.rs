@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use ottla_crds::PURGES;
-use ottla_crds::purge::{PurgeMethod, PurgeStep, SavedTopic};
+use ottla_crds::purge::{KafkaTopicPurgeStatus, PurgeMethod, PurgeStep, SavedTopic};
+use ottla_crds::{KafkaTopic, KafkaTopicPurge, PURGES};
 use ottla_kafka::error::{ErrorCode, KafkaError};
 use ottla_kafka::types::{PartitionId, TopicId};
 use tracing::info;
@@ -17,7 +17,7 @@ use super::status::{self, Outcome};
 use super::{Purges, desired, notes, observe, plan};
 use crate::runtime::apply;
 use crate::runtime::backoff::Pace;
-use crate::runtime::{Action, Error, Reconciler};
+use crate::runtime::{Action, Context, Error, Reconciler};
 use crate::topic::ledger;
 
 /// How soon to ask again whether a changed policy has reached the leaders.
@@ -245,10 +245,26 @@ async fn enter(scene: &Scene<'_>, records: i64) -> Result<Option<Outcome>, Error
     let Some(known) = &scene.topic else {
         return Ok(None);
     };
-    let Some(topic) = apply::live(ctx, &ctx.stores.topics, &**known).await? else {
-        return Ok(None);
-    };
-    let entries = match ledger::read(&topic) {
+    // As it was read last; should it have changed since, as it is.
+    match write_entry(&scene.object, ctx, known, status.clone(), records).await {
+        Err(Error::Conflict { .. } | Error::Gone { .. }) => {}
+        answer => return answer,
+    }
+    match apply::live(ctx, &ctx.stores.topics, &**known).await? {
+        Some(topic) => write_entry(&scene.object, ctx, &topic, status, records).await,
+        None => Ok(None),
+    }
+}
+
+/// Adds an entry to the ledger of a KafkaTopic that is as it was read.
+async fn write_entry(
+    purge: &KafkaTopicPurge,
+    ctx: &Context,
+    topic: &KafkaTopic,
+    status: KafkaTopicPurgeStatus,
+    records: i64,
+) -> Result<Option<Outcome>, Error> {
+    let entries = match ledger::read(topic) {
         Ok(entries) => entries,
         Err(message) => {
             return Ok(Some(Outcome::new(
@@ -258,21 +274,21 @@ async fn enter(scene: &Scene<'_>, records: i64) -> Result<Option<Outcome>, Error
             )));
         }
     };
-    let uid = scene.object.uid().unwrap_or_default();
+    let uid = purge.uid().unwrap_or_default();
     if entries.iter().any(|entry| entry.uid == uid) {
         return Ok(None);
     }
     let entry = ledger::Entry {
-        name: scene.object.name_any(),
+        name: purge.name_any(),
         uid,
-        spec: desired::fingerprint(&scene.object.spec),
+        spec: desired::fingerprint(&purge.spec),
         topic_id: status.topic_id.unwrap_or_default(),
         new_topic_id: status.new_topic_id,
         records,
         time: ctx.now(),
     };
     let text = ledger::with(entries, entry);
-    apply::annotate(ctx, &ctx.stores.topics, &*topic, PURGES, &text).await?;
+    apply::annotate(ctx, &ctx.stores.topics, topic, PURGES, &text).await?;
     Ok(None)
 }
 

@@ -87,7 +87,7 @@ async fn reconcile(purges: &Purges, ctx: &Context, object: Arc<KafkaTopicPurge>)
             return conclude(ctx, &object, &outcome).await;
         }
     };
-    match pass::pass(ctx, object, desired).await? {
+    match Box::pin(pass::pass(ctx, object, desired)).await? {
         End::Wait(action) => Ok(action),
         End::Outcome(object, outcome) => purges.tell(ctx, &object, &outcome).await,
     }

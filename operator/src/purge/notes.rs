@@ -36,7 +36,7 @@ pub(super) fn of_plan(status: &KafkaTopicPurgeStatus) -> Note {
         Reason::Planned.as_str(),
         "Plan",
         format!(
-            "{} records of {} partitions of topic {} are to go",
+            "{} records of {} partitions of topic {} are to go, at once unless something holds them up",
             status.records.unwrap_or_default(),
             status.partitions.len(),
             status.topic_name.as_deref().unwrap_or_default()
@@ -44,11 +44,10 @@ pub(super) fn of_plan(status: &KafkaTopicPurgeStatus) -> Note {
     )
 }
 
-/// The note that a plan begins to be carried out; none when it was begun before.
+/// The note that a plan which had to wait begins to be carried out. One that has not is no news after its plan.
 pub(super) fn of_start(status: &KafkaTopicPurgeStatus) -> Vec<Note> {
     let reason = find(&status.conditions, READY).map_or("Unknown", |ready| ready.reason.as_str());
     let waited = [
-        Reason::Planned,
         Reason::Suspended,
         Reason::WaitingForConsumers,
         Reason::WaitingForPods,

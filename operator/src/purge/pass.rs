@@ -47,7 +47,7 @@ pub(super) async fn pass(
         Err(end) => return Ok(end),
     };
     match scene.status().step {
-        None => plan_it(scene).await,
+        None => Box::pin(plan_it(scene)).await,
         Some(_) if scene.status().cluster_id.as_deref() != Some(scene.kafka.id.as_str()) => {
             let outcome = Outcome::new(
                 Reason::TopicReplaced,
