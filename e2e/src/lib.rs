@@ -6,10 +6,12 @@
 //! They run only where both `KUBECONFIG` and `OTTLA_TEST_BOOTSTRAP` are set, which `cargo xtask test` does; elsewhere
 //! each says `SKIPPED` and passes, so that a stray `cargo test` never touches somebody's cluster.
 
+pub mod api_proxy;
 pub mod broker;
 pub mod certificates;
 pub mod cli;
 pub mod fixtures;
+pub mod kafka_proxy;
 pub mod limited;
 pub mod live;
 pub mod metrics;

@@ -145,6 +145,11 @@ impl Plane {
         format!("https://127.0.0.1:{}", self.ports[2])
     }
 
+    /// A client that is a caller and tries nothing again by itself.
+    pub async fn client_of(&self, caller: Caller) -> Result<Client> {
+        client(self.folder.path(), self.ports[2], caller).await
+    }
+
     /// A kubeconfig for a caller, at the API server itself or at a proxy before it.
     pub fn kubeconfig(&self, caller: Caller, url: &str) -> Result<PathBuf> {
         let name = url.rsplit(':').next().unwrap_or_default();
@@ -303,7 +308,8 @@ fn config(folder: &Path, url: &str, caller: Caller) -> Value {
 async fn client(folder: &Path, port: u16, caller: Caller) -> Result<Client> {
     let config = config(folder, &format!("https://127.0.0.1:{port}"), caller);
     let config = kube::config::Kubeconfig::from_yaml(&config.to_string())?;
-    let config =
+    let mut config =
         kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await?;
+    config.default_retry = false;
     Ok(Client::try_from(config)?)
 }

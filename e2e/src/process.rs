@@ -86,6 +86,16 @@ impl Process {
         Ok(())
     }
 
+    /// Awaits that it says it is ready.
+    pub async fn is_ready(&self) -> Result<()> {
+        let ready = crate::wait::until("the operator to be ready", Duration::from_secs(60), async || {
+            let answer = self.get("/readyz").await?;
+            ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            Ok(())
+        });
+        ready.await.with_context(|| self.last_words())
+    }
+
     /// Whether it still runs.
     pub fn lives(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())

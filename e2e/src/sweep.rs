@@ -1,7 +1,8 @@
-//! The kill sweep: what an operator is to do is done once without a fault, which tells every point at which it writes;
-//! then it is done anew for each of these points, with the operator killed there. Every time Kafka and the Kubernetes API
-//! must end as they did without a fault, and must have been written to as often.
+//! Sweeps: what an operator is to do is done once without a fault, which tells every point at which it writes; then it is
+//! done anew for each of these points, with the operator killed there or something else amiss. Every time Kafka and the
+//! Kubernetes API must end as they did without a fault, and must have been written to as often.
 
+mod case;
 mod judge;
 mod story;
 
@@ -14,12 +15,13 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
-use crate::Scene;
 use crate::plane::{Caller, Plane};
 use crate::process::{Process, Recipe};
 use crate::spare::Spare;
 use crate::wire::{self, Writer};
 
+use case::Case;
+pub use case::{Trouble, killed, killed_twice, on_the_wire};
 pub use judge::Metadata;
 pub use story::Story;
 
@@ -29,39 +31,10 @@ const CROWD: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing may be written before a scene counts as at rest.
 const REST: Duration = Duration::from_millis(400);
+/// How late an operator hears of what it wrote.
+const LATE: Duration = Duration::from_secs(5);
 /// Old records of each partition, made so long ago.
 const OLD: (i64, SignedDuration) = (100, SignedDuration::from_hours(2));
-
-/// How thorough a sweep is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// Each point once; one kill twice in a story.
-    Each,
-    /// Each point once, and again with a second kill at the next write after it.
-    Twice,
-}
-
-/// The operator's deaths in one case, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Kills(Vec<String>);
-
-/// One telling of a story.
-struct Case {
-    scene: Scene,
-    kills: Kills,
-    /// Whether another operator stands by.
-    standby: bool,
-}
-
-impl Case {
-    fn told(&self, story: Story) -> String {
-        let standby = if self.standby { ", another stands by" } else { "" };
-        match self.kills.0.as_slice() {
-            [] => format!("{story:?} without a fault"),
-            kills => format!("{story:?}, killed {}{standby}", kills.join(", then ")),
-        }
-    }
-}
 
 /// What all sweeps share.
 pub struct Sweeps<'a> {
@@ -75,7 +48,7 @@ pub struct Swept {
     /// The story.
     pub story: Story,
     reference: judge::Ending,
-    cases: Vec<(String, judge::Ending)>,
+    cases: Vec<(String, Trouble, judge::Ending)>,
 }
 
 impl<'a> Sweeps<'a> {
@@ -89,37 +62,24 @@ impl<'a> Sweeps<'a> {
         }
     }
 
-    /// Tells one story without a fault, then killed at each of its points.
-    pub async fn sweep(&self, story: Story, depth: Depth) -> Result<Swept> {
-        let reference = self.case(story, Kills::default(), false).await?;
-        self.prepare(story, std::slice::from_ref(&reference)).await?;
-        let writer = self.writer(story, std::slice::from_ref(&reference));
-        let points = self.tell(story, &reference).await?;
-        let reference = self.ending(story, &reference, &writer).await?;
+    /// Tells one story without a fault, then with each of the troubles that its points give.
+    pub async fn sweep(
+        &self,
+        story: Story,
+        troubles: impl Fn(Story, &[String]) -> Vec<Trouble>,
+    ) -> Result<Swept> {
+        let reference = Case::new(self.plane, self.spare, story, Trouble::Nothing).await?;
+        let reference = std::slice::from_ref(&reference);
+        self.prepare(story, reference).await?;
+        let writer = self.writer(story, reference);
+        let points = self.tell(story, &reference[0]).boxed_local().await?;
+        let reference = self.ending(story, &reference[0], &writer).await?;
         drop(writer);
         ensure!(!points.is_empty(), "{story:?} passed no point at all");
 
         let mut cases = vec![];
-        for (index, point) in points.iter().enumerate() {
-            cases.push(
-                self.case(story, Kills(vec![format!("{point}=abort")]), false)
-                    .await?,
-            );
-            let twice = depth == Depth::Twice || index == points.len() / 2;
-            if twice && index + 1 < points.len() {
-                let kills = vec![format!("{point}=abort"), "after:*#1=abort".to_owned()];
-                cases.push(self.case(story, Kills(kills), false).await?);
-            }
-        }
-        if story.stands_by() {
-            let point = points
-                .iter()
-                .find(|point| point.contains("kafka."))
-                .with_context(|| format!("{story:?} changes nothing in Kafka"))?;
-            cases.push(
-                self.case(story, Kills(vec![format!("{point}=abort")]), true)
-                    .await?,
-            );
+        for trouble in troubles(story, &points) {
+            cases.push(Case::new(self.plane, self.spare, story, trouble).await?);
         }
         self.prepare(story, &cases).await?;
         let writer = self.writer(story, &cases);
@@ -133,27 +93,23 @@ impl<'a> Sweeps<'a> {
     }
 
     /// Tells one case and looks how it ended.
-    async fn told(&self, story: Story, case: &Case, writer: &Writer) -> Result<(String, judge::Ending)> {
+    async fn told(
+        &self,
+        story: Story,
+        case: &Case,
+        writer: &Writer,
+    ) -> Result<(String, Trouble, judge::Ending)> {
         let what = case.told(story);
         self.tell(story, case).await.with_context(|| what.clone())?;
         let ending = self.ending(story, case, writer).await;
-        Ok((what.clone(), ending.context(what)?))
-    }
-
-    async fn case(&self, story: Story, kills: Kills, standby: bool) -> Result<Case> {
-        let name = format!("{story:?}").to_lowercase();
-        Ok(Case {
-            scene: Scene::apart(self.plane, self.spare, &name).await?,
-            kills,
-            standby,
-        })
+        Ok((what.clone(), case.trouble.clone(), ending.context(what)?))
     }
 
     /// Brings scenes to where the story begins, with old records in their topics.
     async fn prepare(&self, story: Story, cases: &[Case]) -> Result<()> {
         let _turn = self.crowd.acquire().await?;
         for case in cases {
-            story.prepare(&case.scene).await?;
+            story.prepare(&case.scene, &case.bootstrap()).await?;
         }
         let namespaces = cases.iter().map(|case| case.scene.namespace.clone());
         let operator = Process::start(Recipe {
@@ -180,74 +136,83 @@ impl<'a> Sweeps<'a> {
         Writer::start(self.spare, topics(story, cases))
     }
 
-    fn recipe(&self, case: &Case, life: usize) -> Result<Recipe> {
+    /// An operator in one of its lives, which writes down what points it passes.
+    fn recipe(&self, case: &Case, life: usize, failpoint: Option<&String>) -> Result<Recipe> {
         let namespace = &case.scene.namespace;
         let mut arguments = vec![];
-        if case.standby {
-            arguments = vec![
-                "--lease".to_owned(),
-                format!("{namespace}/ottla"),
-                "--pod-name".to_owned(),
-                format!("operator-{life}"),
-            ];
+        if let Trouble::Succeeded(_) = case.trouble {
+            let (lease, name) = (format!("{namespace}/ottla"), format!("operator-{life}"));
+            arguments = ["--lease".to_owned(), lease, "--pod-name".to_owned(), name].into();
         }
+        let server = case.api_server(self.plane);
         Ok(Recipe {
-            kubeconfig: self.plane.kubeconfig(Caller::Operator, &self.plane.url())?,
+            kubeconfig: self.plane.kubeconfig(Caller::Operator, &server)?,
             namespaces: vec![namespace.clone()],
             log: self.plane.file(&format!("{namespace}.log")),
             arguments,
-            ..Recipe::default()
+            failpoint: failpoint.cloned(),
+            trace: Some(self.plane.file(&format!("{namespace}-{life}.trace"))),
         })
     }
 
     /// Tells a story to its end; answers the points after a write that its last operator passed.
     async fn tell(&self, story: Story, case: &Case) -> Result<Vec<String>> {
         let _turn = self.crowd.acquire().await?;
-        if case.standby {
-            return self.tell_with_standby(story, case).await;
-        }
-        story.act(&case.scene).await?;
-        for (life, kill) in case.kills.0.iter().enumerate() {
-            let recipe = Recipe {
-                failpoint: Some(kill.clone()),
-                ..self.recipe(case, life)?
-            };
-            Process::start(recipe).await?.dies(PATIENCE).await?;
-        }
-        let life = case.kills.0.len();
-        let trace = self.plane.file(&format!("{}-{life}.trace", case.scene.namespace));
-        let recipe = Recipe {
-            trace: Some(trace),
-            ..self.recipe(case, life)?
+        case.begin();
+        let operator = match &case.trouble {
+            Trouble::Nothing | Trouble::Kafka(..) | Trouble::Api(..) => {
+                story.act(&case.scene).await?;
+                Process::start(self.recipe(case, 0, None)?).await?
+            }
+            Trouble::Killed(points) => {
+                story.act(&case.scene).await?;
+                for (life, point) in points.iter().enumerate() {
+                    let doomed = Process::start(self.recipe(case, life, Some(point))?).await?;
+                    doomed.dies(PATIENCE).await?;
+                }
+                Process::start(self.recipe(case, points.len(), None)?).await?
+            }
+            Trouble::Succeeded(point) => {
+                let doomed = Process::start(self.recipe(case, 0, Some(point))?).await?;
+                story::await_leader(&case.scene, "operator-0").await?;
+                let other = Process::start(self.recipe(case, 1, None)?).await?;
+                story.act(&case.scene).await?;
+                doomed.dies(PATIENCE).await?;
+                other
+            }
+            Trouble::Doubled => {
+                let other = Process::start(self.recipe(case, 0, None)?).await?;
+                let operator = Process::start(self.recipe(case, 1, None)?).await?;
+                other.is_ready().await?;
+                operator.is_ready().await?;
+                story.act(&case.scene).await?;
+                self.end(story, case, &other).await?;
+                self.end(story, case, &operator).await?;
+                other.kill().await?;
+                operator
+            }
+            Trouble::Late => {
+                story.act(&case.scene).await?;
+                let operator = Process::start(self.recipe(case, 0, None)?).await?;
+                tokio::time::sleep(LATE).await;
+                if let Some(proxy) = &case.api {
+                    proxy.delay_watches(false);
+                }
+                operator
+            }
         };
-        let operator = Process::start(recipe).await?;
         self.end(story, case, &operator).await?;
+        case.ensure_befallen()?;
         let passed = operator.trace()?;
-        operator.kill().await?;
+        if let Trouble::Succeeded(_) = case.trouble {
+            operator.stop(PATIENCE).await?;
+        } else {
+            operator.kill().await?;
+        }
         Ok(passed
             .into_iter()
             .filter(|point| point.starts_with("after:"))
             .collect())
-    }
-
-    /// The same with another operator that takes over.
-    async fn tell_with_standby(&self, story: Story, case: &Case) -> Result<Vec<String>> {
-        let doomed = Process::start(Recipe {
-            failpoint: case.kills.0.first().cloned(),
-            ..self.recipe(case, 0)?
-        })
-        .await?;
-        story::await_leader(&case.scene, "operator-0").await?;
-        let other = Process::start(Recipe {
-            trace: Some(self.plane.file(&format!("{}-1.trace", case.scene.namespace))),
-            ..self.recipe(case, 1)?
-        })
-        .await?;
-        story.act(&case.scene).await?;
-        doomed.dies(PATIENCE).await?;
-        self.end(story, case, &other).await?;
-        other.stop(PATIENCE).await?;
-        Ok(vec![])
     }
 
     /// Awaits the story's end, and that nothing is written any more.
@@ -288,9 +253,9 @@ impl Swept {
     pub fn differences(&self, metadata: &Metadata) -> Vec<String> {
         let told = format!("{:?} without a fault", self.story);
         let mut found = judge::check(self.story, &told, &self.reference, metadata);
-        for (told, ending) in &self.cases {
+        for (told, trouble, ending) in &self.cases {
             found.extend(judge::check(self.story, told, ending, metadata));
-            found.extend(judge::compare(told, ending, &self.reference, metadata));
+            found.extend(judge::compare(told, trouble, ending, &self.reference, metadata));
         }
         found
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::object::{Kind, Look};
 use crate::wait::until;
-use crate::{Scene, fixtures, spare};
+use crate::{Scene, fixtures};
 
 /// The one topic of a scene.
 pub(super) const TOPIC: &str = "topic";
@@ -104,9 +104,9 @@ impl Story {
     }
 
     /// Applies what is there before the story begins.
-    pub(super) async fn prepare(self, scene: &Scene) -> Result<()> {
+    pub(super) async fn prepare(self, scene: &Scene, bootstrap: &str) -> Result<()> {
         scene
-            .apply(Kind::Cluster, "kafka", fixtures::cluster_at(spare::ADDRESS))
+            .apply(Kind::Cluster, "kafka", fixtures::cluster_at(bootstrap))
             .await?;
         if self != Self::Create {
             scene.apply(Kind::Topic, TOPIC, self.topic(scene)).await?;

@@ -9,25 +9,29 @@ use futures::future::try_join_all;
 use ottla_e2e::live::Live;
 use ottla_e2e::plane::Plane;
 use ottla_e2e::spare::Spare;
-use ottla_e2e::sweep::{Depth, Metadata, Story, Sweeps};
+use ottla_e2e::sweep::{Metadata, Story, Sweeps, Trouble, killed, killed_twice, on_the_wire};
 
-async fn swept(test: &str, depth: Depth, rounds: usize) -> Result<()> {
+/// What befalls the operator at the points that a story has.
+type Troubles = fn(Story, &[String]) -> Vec<Trouble>;
+
+async fn swept(test: &str, troubles: Troubles, rounds: usize) -> Result<()> {
     let Some(live) = Live::connect(test).await? else {
         return Ok(());
     };
     let Some(plane) = Plane::start(test).await? else {
         return Ok(());
     };
+    let _own = ottla_e2e::spare::alone().await;
     let spare = Spare::find(&live).await?;
     let sweeps = Sweeps::new(&plane, &spare);
     for _ in 0..rounds {
         let began = Instant::now();
-        let all = try_join_all(Story::ALL.map(|story| sweeps.sweep(story, depth).boxed_local())).await?;
+        let all = try_join_all(Story::ALL.map(|story| sweeps.sweep(story, troubles).boxed_local())).await?;
         let told = began.elapsed();
         let metadata = Metadata::read(&spare.broker).await?;
         let mut wrong = vec![];
         for swept in &all {
-            eprintln!("{:?}: {} kills", swept.story, swept.cases());
+            eprintln!("{:?}: {} tellings", swept.story, swept.cases());
             wrong.extend(swept.differences(&metadata));
         }
         eprintln!("told in {told:?}, judged after {:?}", began.elapsed());
@@ -39,7 +43,13 @@ async fn swept(test: &str, depth: Depth, rounds: usize) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_every_write_it_ends_as_without_a_fault() -> Result<()> {
-    swept("killed_at_every_write_it_ends_as_without_a_fault", Depth::Each, 1).await
+    swept("killed_at_every_write_it_ends_as_without_a_fault", killed, 1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_lost_or_refused_on_the_wire_it_ends_as_without_a_fault() -> Result<()> {
+    let test = "whatever_is_lost_or_refused_on_the_wire_it_ends_as_without_a_fault";
+    swept(test, on_the_wire, 1).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +57,7 @@ async fn killed_at_every_write_it_ends_as_without_a_fault() -> Result<()> {
 async fn killed_twice_at_every_write_it_ends_as_without_a_fault() -> Result<()> {
     swept(
         "killed_twice_at_every_write_it_ends_as_without_a_fault",
-        Depth::Twice,
+        killed_twice,
         3,
     )
     .await
@@ -60,7 +70,7 @@ fn what_is_shipped_has_no_failpoints() -> Result<()> {
         std::env::var("OTTLA_TEST_BINARIES"),
         std::env::var("OTTLA_TEST_FAILPOINT_OPERATOR"),
     ) else {
-        eeprintln!(
+        eprintln!(
             "SKIPPED {name}: OTTLA_TEST_BINARIES or OTTLA_TEST_FAILPOINT_OPERATOR is not set; `cargo xtask test` sets them"
         );
         return Ok(());
