@@ -72,7 +72,7 @@ async fn complete(scene: &Scene, name: &str) -> Result<()> {
 #[tokio::test]
 async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_the_end() -> Result<()> {
     scene("followers", async |scene| {
-        let _only_user = spare::alone().await;
+        let _only_user = spare::alone().await?;
         let kafka = spare::connect(scene, "kafka").await?;
         let topic = scene.topic("orders");
         let mut spec = fixtures::topic(&topic, 1);

@@ -18,5 +18,7 @@ mod purges;
 mod quickstart;
 mod quiescing;
 mod replication;
+mod rights;
+mod tls;
 mod topics;
 mod verdicts;

@@ -66,7 +66,7 @@ impl Outcome {
             Class::Retriable | Class::Ambiguous | Class::Decide => Pace::FAST,
             Class::SlowRetry | Class::Terminal => Pace::SLOW,
         };
-        let message = match remedy(error.code()) {
+        let message = match remedy(error) {
             Some(remedy) => format!("{error}: {remedy}"),
             None => error.to_string(),
         };
@@ -94,16 +94,15 @@ fn reason_of(error: &KafkaError) -> Reason {
 }
 
 /// What a person can do about Kafka's answer.
-fn remedy(code: Option<ErrorCode>) -> Option<&'static str> {
-    Some(match code? {
-        ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
-            "grant the KafkaCluster's user the ACL for Delete on the topic (for RetentionFlip and allowPolicyFlip: \
-             AlterConfigs; for Recreate: Delete and Create)"
-        }
-        ErrorCode::CLUSTER_AUTHORIZATION_FAILED => "grant the KafkaCluster's user Create on the cluster",
-        ErrorCode::GROUP_AUTHORIZATION_FAILED => {
-            "grant the KafkaCluster's user Describe on the consumer groups, or set guards.consumerGroups to Ignore"
-        }
+fn remedy(error: &KafkaError) -> Option<String> {
+    if let Some(acl) = error.missing_acl() {
+        let besides = match error.code() {
+            Some(ErrorCode::GROUP_AUTHORIZATION_FAILED) => ", or set guards.consumerGroups to Ignore",
+            _ => "",
+        };
+        return Some(format!("grant the KafkaCluster's user the ACL {acl}{besides}"));
+    }
+    let text = match error.code()? {
         ErrorCode::POLICY_VIOLATION => {
             "the topic's cleanup.policy lacks delete, or a policy of the cluster forbids it; ask who runs Kafka"
         }
@@ -117,14 +116,15 @@ fn remedy(code: Option<ErrorCode>) -> Option<&'static str> {
             "the leader may have done it, and a replica lags behind; the same cut is asked for again"
         }
         _ => return None,
-    })
+    };
+    Some(text.to_owned())
 }
 
 /// Why a partition's records stayed, for the status.
 #[must_use]
 pub fn failure(partition: PartitionId, error: &KafkaError) -> PartitionFailure {
     let code = error.code();
-    let message = remedy(code).map_or_else(|| error.to_string(), str::to_owned);
+    let message = remedy(error).unwrap_or_else(|| error.to_string());
     PartitionFailure {
         partition: partition.get(),
         error: code.map_or_else(|| "NO_REPLY".to_owned(), |code| code.to_string()),

@@ -19,6 +19,8 @@ struct State {
     events: Vec<String>,
     /// Writes that still succeed before everything fails; none: all.
     budget: Option<usize>,
+    /// What kind may not be read; none: all may.
+    forbidden: Option<&'static str>,
 }
 
 /// The API; clones are the same one.
@@ -162,6 +164,11 @@ impl Api {
         self.state().budget = writes;
     }
 
+    /// Takes the right to read a kind, or gives it back.
+    pub(crate) fn forbid(&self, plural: Option<&'static str>) {
+        self.state().forbidden = plural;
+    }
+
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -188,6 +195,9 @@ impl State {
             return (StatusCode::OK, self.list(uri));
         };
         let parts: Vec<&str> = rest.split('/').collect();
+        if self.forbidden == Some(parts[1]) {
+            return failure(StatusCode::FORBIDDEN, "the operator has no right to it");
+        }
         let path = format!("{}/{}/{}", parts[1], parts[0], parts[2]);
         let Some(mut object) = self.objects.get(&path).cloned() else {
             return failure(StatusCode::NOT_FOUND, "not found");

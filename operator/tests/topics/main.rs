@@ -20,6 +20,7 @@ mod ownership;
 mod preview;
 mod release;
 mod replication;
+mod rights;
 mod suspended;
 mod tenancy;
 mod world;
