@@ -61,7 +61,11 @@ fn release(cluster: &KafkaCluster) -> Option<&str> {
 fn awaiting(ctx: &Context, cluster: &KafkaCluster, enough: usize) -> usize {
     let key = Key::of(cluster);
     let topics = ctx.stores.topics.objects();
-    topics.iter().filter(|topic| awaits(topic, &key)).take(enough).count()
+    topics
+        .iter()
+        .filter(|topic| awaits(topic, &key))
+        .take(enough)
+        .count()
 }
 
 /// Whether an object is being deleted and its topic with it.

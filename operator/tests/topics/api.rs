@@ -19,6 +19,10 @@ struct State {
     events: Vec<String>,
     /// Writes that still succeed before everything fails; none: all.
     budget: Option<usize>,
+    /// Writes that are refused with 409 before others are taken.
+    conflicts: usize,
+    /// Who may not be read or written: `<plural>/<namespace>`.
+    forbidden: Vec<String>,
 }
 
 /// The API; clones are the same one.
@@ -162,6 +166,21 @@ impl Api {
         self.state().budget = writes;
     }
 
+    /// Refuses so many writes with 409, as if somebody were always a moment earlier.
+    pub(crate) fn conflict_next(&self, writes: usize) {
+        self.state().conflicts = writes;
+    }
+
+    /// Takes the right to a kind in a namespace away, or gives it back.
+    pub(crate) fn forbid(&self, plural: &str, namespace: &str, forbidden: bool) {
+        let place = format!("{plural}/{namespace}");
+        let mut state = self.state();
+        state.forbidden.retain(|other| *other != place);
+        if forbidden {
+            state.forbidden.push(place);
+        }
+    }
+
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -189,6 +208,13 @@ impl State {
         };
         let parts: Vec<&str> = rest.split('/').collect();
         let path = format!("{}/{}/{}", parts[1], parts[0], parts[2]);
+        if self.forbidden.contains(&format!("{}/{}", parts[1], parts[0])) {
+            return failure(StatusCode::FORBIDDEN, "the test took the right away");
+        }
+        if *method == Method::PATCH && self.conflicts > 0 {
+            self.conflicts -= 1;
+            return failure(StatusCode::CONFLICT, "somebody was earlier");
+        }
         let Some(mut object) = self.objects.get(&path).cloned() else {
             return failure(StatusCode::NOT_FOUND, "not found");
         };
