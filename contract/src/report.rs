@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Incarnation, RunId, Share};
 
+/// Most stretches kept that were gone before they could be read.
+pub const MAX_GAPS: usize = 4;
 /// Most pieces of evidence kept for a partition, and shown for a whole run.
 pub const MAX_EVIDENCE: usize = 10;
 
@@ -181,10 +183,23 @@ pub struct PartitionSnapshot {
     pub streams: Vec<StreamSnapshot>,
     /// The first offending records.
     pub evidence: Vec<Evidence>,
+    /// Stretches of the log that were gone before they could be read, the newest at the end; at most [`MAX_GAPS`], the
+    /// oldest taken together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
     /// Every expected stream was read to its end, and the end of the log was passed after that.
     pub complete: bool,
     /// Something had to be forgotten, or was gone before it could be read, so the figures are lower bounds.
     pub approximate: bool,
+}
+
+/// A stretch of the log that was gone before it could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Offset at which the log began then.
+    pub to: i64,
+    /// Records known to have stood there, as far as later ones told.
+    pub records: u64,
 }
 
 /// What is counted. Closing records are in no figure.
@@ -203,7 +218,7 @@ pub struct Counters {
     pub reordered: u64,
     /// Records in another partition than their key's.
     pub misrouted: u64,
-    /// Records that were gone (retention, purge) before they could be read.
+    /// Records that were gone before they could be read: by retention, or by a purge, which a pod cannot tell apart.
     pub expired: u64,
     /// Records that no `KafkaProducer` wrote.
     pub foreign: u64,

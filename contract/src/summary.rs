@@ -1,8 +1,8 @@
 //! A pod's last words: the termination message, at most 3 KiB of JSON that still holds its report.
 //!
 //! Figures are always there. Lists travel packed; when they do not fit they are dropped in this order: delivered
-//! segments, evidence but for the first of each kind, then the lists themselves (a producer's streams, its oldest
-//! incarnations; a consumer's partitions, whose totals stay).
+//! segments, evidence but for the first of each kind, what is known of gaps, then the lists themselves (a producer's
+//! streams, its oldest incarnations; a consumer's partitions, whose totals stay).
 
 mod packed;
 
@@ -159,7 +159,11 @@ fn consumer_candidates(report: &ConsumerReport) -> Vec<(Report, Vec<u8>)> {
         partition.evidence.sort_unstable();
         partition.evidence.dedup_by_key(|evidence| evidence.kind);
     }
-    let mut candidates: Vec<_> = [full, fewer.clone(), firsts]
+    let mut gapless = firsts.clone();
+    for partition in &mut gapless.partitions {
+        partition.gaps.clear();
+    }
+    let mut candidates: Vec<_> = [full, fewer.clone(), firsts, gapless]
         .into_iter()
         .map(|mut report| {
             let packed = packed::consumer(&report);

@@ -7,6 +7,8 @@
 
 mod judge;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExpectedRun;
@@ -29,6 +31,10 @@ pub struct Facts<'a> {
     pub min_records: u64,
     /// What is still allowed.
     pub require: Require,
+    /// The greatest offset below which a purge cleared each partition.
+    pub purges: &'a BTreeMap<i32, i64>,
+    /// Purged records counted before: a purge may be forgotten since, what it removed is not.
+    pub purged_before: u64,
 }
 
 /// What one producer pod said.
@@ -148,8 +154,10 @@ pub struct Verdict {
     pub reason: Reason,
     /// In a sentence.
     pub message: String,
-    /// Figures over all partitions.
+    /// Figures over all partitions; `expired` without what was purged.
     pub counts: Counters,
+    /// Records that a purge removed before they could be read.
+    pub purged: u64,
     /// The first offending records, at least one of each kind, at most [`crate::report::MAX_EVIDENCE`].
     pub evidence: Vec<Evidence>,
     /// What it rests on.

@@ -89,8 +89,9 @@ pub struct KafkaClusterSpec {
     /// What a KafkaTopic gets that does not say it itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic_defaults: Option<TopicDefaults>,
-    /// How many topics of this cluster may await their deletion at once, default 10. While more do, none is deleted:
-    /// the condition DestructionHold says so, and how to release them.
+    /// How many topics of this cluster may await their deletion at once, by their KafkaTopic or by a purge of method
+    /// Recreate, default 10. While more do, none is deleted: the condition DestructionHold says so, and how to release
+    /// them.
     #[serde(default = "destruction_limit")]
     #[schemars(range(min = 0, max = 100_000))]
     pub destruction_limit: i32,

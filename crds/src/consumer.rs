@@ -75,6 +75,12 @@ use crate::schema::{DNS_SUBDOMAIN, DURATION, TOPIC_NAME, conditions, frozen_when
         description = "Records in another partition than their key's."
     ),
     printcolumn(
+        name = "Purged",
+        type_ = "integer",
+        json_path = ".status.purged",
+        description = "Records that a KafkaTopicPurge removed before they could be read."
+    ),
+    printcolumn(
         name = "Verdict",
         type_ = "string",
         json_path = ".status.verdict",
@@ -292,6 +298,13 @@ pub struct KafkaConsumerStatus {
     /// Records in another partition than their key's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub misrouted: Option<i64>,
+    /// Records that a KafkaTopicPurge removed before they could be read. They are not lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purged: Option<i64>,
+    /// Records that retention removed before they could be read, or that were gone for a reason not known. They are not
+    /// called lost, and the verdict is Approximate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired: Option<i64>,
     /// Records that no KafkaProducer wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foreign: Option<i64>,

@@ -179,9 +179,18 @@ impl Broker {
 
     /// Commits the start of a topic for a consumer group, as one that has read nothing yet would.
     pub async fn rewind(&self, group: &str, topic: &str) -> Result<()> {
+        self.reset(group, topic, "earliest").await
+    }
+
+    /// Commits the end of a topic for a consumer group, as one that has read everything would.
+    pub async fn catch_up(&self, group: &str, topic: &str) -> Result<()> {
+        self.reset(group, topic, "latest").await
+    }
+
+    async fn reset(&self, group: &str, topic: &str, to: &str) -> Result<()> {
         let command = format!(
             "kafka-consumer-groups.sh --bootstrap-server $b --command-config $f --group {group} --topic {topic} \
-             --reset-offsets --to-earliest --execute"
+             --reset-offsets --to-{to} --execute"
         );
         self.tool(&command).await.map(drop)
     }

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use crate::broker::Broker;
 use crate::live::Live;
 use crate::object::{Kind, Look};
+use crate::plane::Plane;
+use crate::spare::Spare;
 
 /// The label of every namespace these tests make.
 pub const LABEL: &str = "ottla.dev/e2e";
@@ -69,6 +71,26 @@ impl Scene {
                 "kafka-credentials",
                 &[("username", "user1"), ("password", &scene.password)],
             )
+            .await?;
+        Ok(scene)
+    }
+
+    /// A namespace of a Kubernetes API of the test's own, with credentials for the throw-away Kafka.
+    pub async fn apart(plane: &Plane, spare: &Spare, name: &str) -> Result<Self> {
+        let live = Live {
+            client: plane.client.clone(),
+        };
+        let namespace = namespace(&live, name).await?;
+        let id = namespace.rsplit('-').next().unwrap_or_default();
+        let scene = Self {
+            live,
+            prefix: format!("e2e-{id}-"),
+            namespace,
+            broker: spare.broker.clone(),
+            password: spare.password.clone(),
+        };
+        scene
+            .secret("kafka-credentials", &[("password", &scene.password)])
             .await?;
         Ok(scene)
     }

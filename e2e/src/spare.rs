@@ -2,12 +2,15 @@
 //!
 //! Tests that only use it share it; one that takes it away, or any of its brokers, has it for itself.
 
+use std::fs::File;
+
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::broker::Broker;
+use crate::live::Live;
 use crate::object::Kind;
 use crate::{Scene, fixtures};
 
@@ -19,9 +22,31 @@ pub async fn shared() -> RwLockReadGuard<'static, ()> {
     USERS.read().await
 }
 
-/// For as long as it lives nobody else uses the throw-away Kafka.
-pub async fn alone() -> RwLockWriteGuard<'static, ()> {
-    USERS.write().await
+/// The throw-away Kafka for one test alone.
+pub struct Alone {
+    _users: RwLockWriteGuard<'static, ()>,
+    _lock: Option<File>,
+}
+
+/// For as long as it lives nobody else uses the throw-away Kafka. `OTTLA_TEST_SPARE_LOCK` names the file that `cargo xtask
+/// test` locks while it has other processes use it.
+pub async fn alone() -> Result<Alone> {
+    let users = USERS.write().await;
+    let lock = match std::env::var_os("OTTLA_TEST_SPARE_LOCK") {
+        None => None,
+        Some(path) => {
+            let lock = tokio::task::spawn_blocking(move || {
+                let file = File::create(path)?;
+                file.lock()?;
+                Ok::<File, std::io::Error>(file)
+            });
+            Some(lock.await?.context("lock the file of OTTLA_TEST_SPARE_LOCK")?)
+        }
+    };
+    Ok(Alone {
+        _users: users,
+        _lock: lock,
+    })
 }
 
 /// Its namespace.
@@ -30,9 +55,35 @@ pub fn namespace() -> Result<String> {
         .context("OTTLA_TEST_SPARE_KAFKA names the throw-away Kafka's namespace")
 }
 
-/// The password of its `user1`.
-async fn password(scene: &Scene, namespace: &str) -> Result<String> {
-    let secrets: Api<Secret> = Api::namespaced(scene.live.client.clone(), namespace);
+/// Its bootstrap address for processes on this machine.
+pub const ADDRESS: &str = "127.0.0.1:30095";
+/// Whoever may do everything there.
+pub const USER: &str = "user1";
+
+/// The throw-away Kafka as processes on this machine reach it.
+#[derive(Clone)]
+pub struct Spare {
+    /// Its own tools.
+    pub broker: Broker,
+    /// The password of [`USER`].
+    pub password: String,
+}
+
+impl Spare {
+    /// Finds it.
+    pub async fn find(live: &Live) -> Result<Self> {
+        let namespace = namespace()?;
+        let password = password(live, &namespace).await?;
+        Ok(Self {
+            broker: Broker::of(live, &namespace, USER, &password),
+            password,
+        })
+    }
+}
+
+/// The password of its [`USER`].
+async fn password(live: &Live, namespace: &str) -> Result<String> {
+    let secrets: Api<Secret> = Api::namespaced(live.client.clone(), namespace);
     let secret = secrets.get("kafka-user-passwords").await?;
     let password = secret
         .data
@@ -41,10 +92,15 @@ async fn password(scene: &Scene, namespace: &str) -> Result<String> {
     String::from_utf8(password.0).context("a password is text")
 }
 
+/// Kafka's own tools for it, as [`USER`].
+pub async fn broker(scene: &Scene) -> Result<Broker> {
+    Ok(Spare::find(&scene.live).await?.broker)
+}
+
 /// Makes it a KafkaCluster of the scene, awaits that it is Ready, and answers Kafka's own tools for it.
 pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
     let namespace = namespace()?;
-    let password = password(scene, &namespace).await?;
+    let password = password(&scene.live, &namespace).await?;
     let secret = format!("{name}-credentials");
     scene.secret(&secret, &[("password", &password)]).await?;
     let mut spec = fixtures::cluster_at(&format!("kafka.{namespace}.svc.cluster.local:9092"));
@@ -53,5 +109,5 @@ pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
     scene
         .await_says(Kind::Cluster, name, ("Ready", "True", ""), 60)
         .await?;
-    Ok(Broker::of(&scene.live, &namespace, "user1", &password))
+    Ok(Broker::of(&scene.live, &namespace, USER, &password))
 }

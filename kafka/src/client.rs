@@ -80,3 +80,35 @@ impl KafkaAdmin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::operation::Operation;
+    use super::records::DeleteRecords;
+    use super::*;
+    use crate::error::rights;
+
+    #[test]
+    fn the_right_that_each_call_needs_is_known() {
+        let calls = [
+            ListTopics::NAME,
+            DescribeTopics::NAME,
+            CreateTopics::NAME,
+            CreatePartitions::NAME,
+            DeleteTopics::NAME,
+            DescribeConfigs::NAME,
+            configs::DESCRIBE_BROKER,
+            brokers::ALTER,
+            brokers::SIZES,
+            AlterConfigs::NAME,
+            AlterReassignments::NAME,
+            ListReassignments::NAME,
+            ListOffsets::NAME,
+            DeleteRecords::NAME,
+            groups::LIST,
+        ];
+        for call in calls {
+            assert!(rights::is_known(call), "{call}");
+        }
+    }
+}

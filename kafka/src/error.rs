@@ -3,6 +3,7 @@
 //! Every error can be cloned, because one request answers many callers.
 
 mod code;
+pub(crate) mod rights;
 mod tls;
 
 pub use code::ErrorCode;
@@ -133,6 +134,15 @@ impl KafkaError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The ACL that the user lacks, as operation and resource, when Kafka refused for want of one.
+    #[must_use]
+    pub fn missing_acl(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { operation, code, .. } => rights::missing(operation, *code),
             _ => None,
         }
     }

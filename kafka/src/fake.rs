@@ -74,6 +74,8 @@ pub enum Fault {
     DropRequest,
     /// Kafka refuses every item with this error.
     Refuse(ErrorCode),
+    /// It is done, and Kafka answers every item with this error, as a leader does whose replicas lag.
+    RefuseDone(ErrorCode),
     /// No connection is had.
     Unreachable(ConnectFailure),
     /// A broker with old metadata answers: no topic exists (for describing and listing).

@@ -69,8 +69,15 @@ pub fn write(value: &mut Vec<u8>, prefix: &Prefix, key: &[u8], filling: &[u8]) {
     seal(value, key);
 }
 
-/// Writes a closing record's value into `value`. It has no key.
-pub fn write_closing(value: &mut Vec<u8>, prefix: &Prefix, closing: &Closing) {
+/// The key of a closing record: a compacted topic takes none without, and keeps the last of each. No other record has
+/// it, whatever keys there are, so compaction takes nothing for it and it for nothing.
+#[must_use]
+pub fn closing_key(incarnation: Incarnation, partition: i32) -> String {
+    format!("ottla-closing-{incarnation}-{partition}")
+}
+
+/// Writes a closing record's value into `value`.
+pub fn write_closing(value: &mut Vec<u8>, key: &[u8], prefix: &Prefix, closing: &Closing) {
     write_prefix(
         value,
         prefix,
@@ -86,7 +93,7 @@ pub fn write_closing(value: &mut Vec<u8>, prefix: &Prefix, closing: &Closing) {
         end = first.saturating_add(count);
     }
     value.extend_from_slice(&body.into_bytes());
-    seal(value, &[]);
+    seal(value, key);
 }
 
 fn write_prefix(value: &mut Vec<u8>, prefix: &Prefix, flags: u8) {
@@ -226,10 +233,25 @@ mod tests {
                 first_offset,
                 exceptions: exceptions.clone(),
             };
+            let key = closing_key(prefix().incarnation, 3);
             let mut value = Vec::new();
-            write_closing(&mut value, &prefix(), &closing);
+            write_closing(&mut value, key.as_bytes(), &prefix(), &closing);
+            assert_eq!(
+                parse(key.as_bytes(), &value),
+                Parsed::Closing(prefix(), closing.clone())
+            );
+            assert_eq!(parse(b"key-1", &value), Parsed::Corrupt, "the key is covered");
+            // As earlier releases wrote it.
+            write_closing(&mut value, &[], &prefix(), &closing);
             assert_eq!(parse(&[], &value), Parsed::Closing(prefix(), closing));
         }
+    }
+
+    #[test]
+    fn each_stream_closes_under_a_key_of_its_own() {
+        let keys = [(1, 0), (1, 1), (2, 0), (0x11, 0)].map(|(id, at)| closing_key(Incarnation(id), at));
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
     }
 
     proptest! {

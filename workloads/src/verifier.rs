@@ -6,7 +6,7 @@
 mod state;
 mod stream;
 
-use ottla_contract::report::{EvidenceKind, PartitionSnapshot};
+use ottla_contract::report::{EvidenceKind, Gap, MAX_GAPS, PartitionSnapshot};
 use ottla_contract::{Counters, Evidence, Incarnation, RunId};
 
 pub use state::MAX_METADATA_BYTES;
@@ -46,6 +46,8 @@ pub struct Partition {
     /// In the order in which they were met.
     streams: Vec<Stream>,
     evidence: Vec<Evidence>,
+    /// What was gone before it could be read, by where the log began then.
+    gaps: Vec<Gap>,
     approximate: bool,
     /// Where the last record's stream is in `streams`: the next one is likely of the same.
     last: usize,
@@ -62,6 +64,7 @@ impl Partition {
             counters: Counters::default(),
             streams: Vec::new(),
             evidence: Vec::new(),
+            gaps: Vec::new(),
             approximate: false,
             last: 0,
         }
@@ -119,7 +122,7 @@ impl Partition {
         let first_time = !matches!(arrival, Arrival::Again | Arrival::Unclear);
         self.counters.received += u64::from(first_time);
         match arrival {
-            Arrival::New { expired } => self.counters.expired = self.counters.expired.saturating_add(expired),
+            Arrival::New { expired } => self.gone(expired),
             Arrival::Late | Arrival::Unclear => {}
             Arrival::Behind => {
                 self.counters.reordered += 1;
@@ -161,7 +164,7 @@ impl Partition {
             stream.began_in_view();
         }
         let closed = stream.close(prefix.sequence, closing);
-        self.counters.expired = self.counters.expired.saturating_add(closed.expired);
+        self.gone(closed.expired);
         self.lose(&closed.lost, offset, prefix.incarnation);
         self.bound();
     }
@@ -174,8 +177,31 @@ impl Partition {
         }
         self.position = low;
         self.origin = low;
-        for stream in &mut self.streams {
-            self.counters.expired = self.counters.expired.saturating_add(stream.skip());
+        self.open_gap(low);
+        let missing = self
+            .streams
+            .iter_mut()
+            .fold(0_u64, |sum, stream| sum.saturating_add(stream.skip()));
+        self.gone(missing);
+    }
+
+    /// Begins to count for another stretch that is gone. What turns out later to have gone before it counts for it too.
+    fn open_gap(&mut self, to: i64) {
+        self.gaps.retain(|gap| gap.records > 0);
+        self.gaps.push(Gap { to, records: 0 });
+        while self.gaps.len() > MAX_GAPS {
+            let oldest = self.gaps.remove(0);
+            if let Some(next) = self.gaps.first_mut() {
+                next.records = next.records.saturating_add(oldest.records);
+            }
+        }
+    }
+
+    /// Counts records that were gone.
+    fn gone(&mut self, records: u64) {
+        self.counters.expired = self.counters.expired.saturating_add(records);
+        if let Some(gap) = self.gaps.last_mut() {
+            gap.records = gap.records.saturating_add(records);
         }
     }
 
@@ -262,6 +288,7 @@ impl Partition {
             counters: self.counters,
             streams: self.streams().collect(),
             evidence: self.evidence.clone(),
+            gaps: self.gaps.iter().copied().filter(|gap| gap.records > 0).collect(),
             complete,
             approximate: self.approximate,
         }

@@ -22,6 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(6 * 3600);
 pub(crate) enum Command {
     /// Create, change, grow, delete and rest, with 100, 1,000 and 10,000 topics
     Topics(Topics),
+    /// One purge of a million records, one of a thousand partitions, a hundred at once
+    Purge(Purge),
 }
 
 /// Arguments of `cargo xtask bench topics`.
@@ -41,14 +43,64 @@ pub(crate) struct Topics {
     json: Option<PathBuf>,
 }
 
+/// Arguments of `cargo xtask bench purge`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Purge {
+    /// Only these rows, with commas between: lone, wide, burst
+    #[arg(long)]
+    only: Option<String>,
+    /// Lone purges
+    #[arg(long, default_value_t = 11)]
+    lone: usize,
+    /// How often the others are done
+    #[arg(long, default_value_t = 3)]
+    repeat: u32,
+    /// Where each figure goes as a line of JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
 /// Runs a subcommand.
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
-        Command::Topics(args) => topics(args),
+        Command::Topics(args) => on_the_rig(
+            args.json.as_deref(),
+            &given(
+                "topics",
+                &[
+                    ("--scale", Some(args.scale.clone())),
+                    ("--repeat", Some(args.repeat.to_string())),
+                    ("--only", args.only.clone()),
+                ],
+            ),
+        ),
+        Command::Purge(args) => on_the_rig(
+            args.json.as_deref(),
+            &given(
+                "purge",
+                &[
+                    ("--lone", Some(args.lone.to_string())),
+                    ("--repeat", Some(args.repeat.to_string())),
+                    ("--only", args.only.clone()),
+                ],
+            ),
+        ),
     }
 }
 
-fn topics(args: &Topics) -> Result<()> {
+/// The bench's subcommand with those of the flags that have a value.
+fn given(subcommand: &str, flags: &[(&str, Option<String>)]) -> Vec<String> {
+    let pairs = flags.iter().filter_map(|(flag, value)| {
+        let value = value.clone()?;
+        Some([(*flag).to_owned(), value])
+    });
+    std::iter::once(subcommand.to_owned())
+        .chain(pairs.flatten())
+        .collect()
+}
+
+/// Sets the stage, measures, and puts back what stood there.
+fn on_the_rig(json: Option<&Path>, rest: &[String]) -> Result<()> {
     rig::up()?;
     let (operator, bench) = ui::step("build the operator and the bench (optimised)", |_| binaries())?;
     ui::step("apply the CRDs", |_| {
@@ -62,24 +114,20 @@ fn topics(args: &Topics) -> Result<()> {
     if installed {
         dev::scale(0)?;
     }
-    let outcome = measure(args, &operator, &bench);
+    let outcome = measure(json, rest, &operator, &bench);
     if installed {
         dev::scale(replicas)?;
     }
     outcome
 }
 
-fn measure(args: &Topics, operator: &Path, bench: &Path) -> Result<()> {
-    let given = |flag: &str, value: Option<&OsStr>| {
-        let pair = value.map(|value| [OsStr::new(flag).to_owned(), value.to_owned()]);
-        pair.into_iter().flatten().collect::<Vec<_>>()
-    };
+fn measure(json: Option<&Path>, rest: &[String], operator: &Path, bench: &Path) -> Result<()> {
+    let json = json.map(|path| [OsStr::new("--json"), path.as_os_str()]);
     Cmd::new(bench)
         .arg("--operator")
         .arg(operator)
-        .args(["--scale", &args.scale, "--repeat", &args.repeat.to_string()])
-        .args(given("--only", args.only.as_deref().map(OsStr::new)))
-        .args(given("--json", args.json.as_deref().map(Path::as_os_str)))
+        .args(json.into_iter().flatten())
+        .args(rest)
         .env("KUBECONFIG", paths::kubeconfig())
         .env("OTTLA_TEST_TOOLS", paths::bin())
         .env("OTTLA_TEST_BOOTSTRAP", format!("127.0.0.1:{}", kafka::NODE_PORT))

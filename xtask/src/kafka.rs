@@ -3,6 +3,7 @@
 //! Where registries can be reached the shared broker is the Bitnami chart; otherwise our own chart and image show the
 //! same outward face, which `rig/kafka/face.yaml` lists and [`check_face`] compares. Throw-away brokers are always ours.
 
+pub mod certificates;
 mod face;
 pub mod image;
 mod probe;
@@ -35,6 +36,12 @@ pub const NAMESPACE: &str = "kafka";
 pub const NODE_PORT: u16 = 30094;
 /// The first of the node ports that `kind-config.yaml` maps for a throw-away Kafka; each broker has the next.
 pub const SPARE_NODE_PORT: u16 = 30095;
+/// As [`SPARE_NODE_PORT`], for its listeners with TLS.
+pub const SPARE_TLS_NODE_PORT: u16 = 30098;
+/// As [`SPARE_NODE_PORT`], for its listeners that advertise [`SPARE_PROXY_PORT`].
+pub const SPARE_PROXIED_NODE_PORT: u16 = 30101;
+/// The first of the ports of this machine where a test's own proxy may stand before a throw-away Kafka.
+pub const SPARE_PROXY_PORT: u16 = 31101;
 /// The most brokers of a throw-away Kafka: as many as `kind-config.yaml` maps ports for.
 pub const MOST_BROKERS: u8 = 3;
 
@@ -74,12 +81,15 @@ pub struct Spec {
     pub security: Security,
     /// Whether its data outlives its pod.
     pub persistent: bool,
+    /// Whether it has listeners with TLS and one for a test's proxy, and asks for rights (`rig/kafka/chart/values.yaml`).
+    /// Only with SASL.
+    pub extended: bool,
     /// Broker settings over the chart's.
     pub overrides: BTreeMap<String, String>,
 }
 
 impl Spec {
-    /// One broker that lives in memory of its pod only, on the spare NodePort, with SASL.
+    /// One broker that lives in memory of its pod only, on the spare node ports, with SASL, TLS and an authorizer.
     pub fn throw_away(namespace: &str, version: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -88,8 +98,14 @@ impl Spec {
             node_port: SPARE_NODE_PORT,
             security: Security::SaslPlaintext,
             persistent: false,
+            extended: true,
             overrides: BTreeMap::new(),
         }
+    }
+
+    /// The address of the first broker for tools on the host that use TLS.
+    pub fn tls_bootstrap() -> String {
+        format!("127.0.0.1:{SPARE_TLS_NODE_PORT}")
     }
 
     /// The address of the first broker for tools on the host.
@@ -110,6 +126,7 @@ pub fn ensure(path: Path) -> Result<()> {
     let shared = Spec {
         node_port: NODE_PORT,
         persistent: true,
+        extended: false,
         ..Spec::throw_away(NAMESPACE, VERSION)
     };
     match path {
@@ -143,6 +160,10 @@ pub fn deploy(spec: &Spec) -> Result<()> {
         cluster::namespace(&spec.namespace)?;
         secrets::ensure(&spec.namespace, spec.security == Security::SaslPlaintext)?;
     }
+    let extended = spec.extended && spec.security == Security::SaslPlaintext;
+    if extended {
+        certificates::ensure(&spec.namespace)?;
+    }
     let Spec {
         namespace,
         brokers,
@@ -159,6 +180,10 @@ pub fn deploy(spec: &Spec) -> Result<()> {
     let mut values = json!({
         "image": image, "brokers": brokers, "kafkaVersion": version, "protocol": protocol, "nodePort": node_port,
         "persistence": {"enabled": persistent}, "overrideConfiguration": overrides,
+        "extended": {
+            "enabled": extended, "tlsNodePort": SPARE_TLS_NODE_PORT,
+            "proxiedNodePort": SPARE_PROXIED_NODE_PORT, "proxyPort": SPARE_PROXY_PORT,
+        },
     });
     if *brokers > 1 {
         values["racks"] = json!(RACKS);

@@ -3,6 +3,7 @@
 //! A test that cannot run says `SKIPPED`; with a cluster at hand only the names in `e2e/skips.txt` may. The last line
 //! is always `N passed, N failed, N skipped`.
 
+mod failing;
 mod lifecycle;
 mod live;
 mod tally;
@@ -88,6 +89,10 @@ fn checks(tally: &mut Tally) {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--test",
+        "*",
+        "--features",
+        failing::FEATURE,
         "--quiet",
         "--",
         "-D",
@@ -100,7 +105,7 @@ fn checks(tally: &mut Tally) {
 /// A `cargo test` whose output of passing tests is shown too, for that is where skips are told.
 fn cargo_test(selection: &[&str]) -> Cmd {
     Cmd::new("cargo")
-        .args(["test", "--no-fail-fast"])
+        .args(["test", "--no-fail-fast", "--features", failing::FEATURE])
         .args(selection)
         .dir(paths::repo())
         .deadline(DEADLINE)

@@ -3,8 +3,8 @@
 use crate::compact::{Reader, Writer};
 use crate::ids::{Incarnation, RunId, Share, Uid};
 use crate::report::{
-    Closing, ConsumerReport, Counters, Evidence, EvidenceKind, PartitionSnapshot, ProducerReport, Segment,
-    SentIncarnation, SentStream, StreamSnapshot,
+    Closing, ConsumerReport, Counters, Evidence, EvidenceKind, Gap, PartitionSnapshot, ProducerReport,
+    Segment, SentIncarnation, SentStream, StreamSnapshot,
 };
 
 const KINDS: [EvidenceKind; 5] = [
@@ -74,7 +74,35 @@ pub(super) fn consumer(report: &ConsumerReport) -> Vec<u8> {
             .signed(segment.to)
             .number(segment.records);
     }
+    // At the end and only where there are any, so that words of earlier releases can be read.
+    let gone: Vec<&PartitionSnapshot> = report.partitions.iter().filter(|p| !p.gaps.is_empty()).collect();
+    if !gone.is_empty() {
+        out.count(gone.len());
+        for partition in gone {
+            out.signed(partition.partition.into()).count(partition.gaps.len());
+            for gap in &partition.gaps {
+                out.signed(gap.to).number(gap.records);
+            }
+        }
+    }
     out.into_bytes()
+}
+
+fn read_gaps(reader: &mut Reader<'_>, partitions: &mut [PartitionSnapshot]) -> Option<()> {
+    for _ in 0..reader.count()? {
+        let number = partition(reader)?;
+        let gaps = reader.list(|reader| {
+            Some(Gap {
+                to: reader.signed()?,
+                records: reader.number()?,
+            })
+        })?;
+        partitions
+            .iter_mut()
+            .find(|known| known.partition == number)?
+            .gaps = gaps;
+    }
+    Some(())
 }
 
 fn senders(report: &ConsumerReport) -> Vec<Sender> {
@@ -151,6 +179,9 @@ pub(super) fn read_consumer(bytes: &[u8], report: &mut ConsumerReport) -> Option
             records: reader.number()?,
         })
     })?;
+    if !reader.is_empty() {
+        read_gaps(&mut reader, &mut report.partitions)?;
+    }
     reader.is_empty().then_some(())
 }
 
@@ -198,6 +229,7 @@ fn read_partition(reader: &mut Reader<'_>, senders: &[Sender]) -> Option<Partiti
         counters,
         streams,
         evidence,
+        gaps: vec![],
         complete,
         approximate,
     })

@@ -1,7 +1,7 @@
 use super::*;
 use crate::ids::{Incarnation, RunId, Share, Uid};
 use crate::report::{
-    Closing, Evidence, EvidenceKind, PartitionSnapshot, Process, Segment, SentIncarnation, SentStream,
+    Closing, Evidence, EvidenceKind, Gap, PartitionSnapshot, Process, Segment, SentIncarnation, SentStream,
     StreamSnapshot,
 };
 
@@ -67,6 +67,12 @@ fn consumer(partitions: i32) -> TerminationSummary {
             offset: 33_333,
             incarnation: Some(Incarnation(9)),
         }],
+        gaps: (0..partition % 3)
+            .map(|n| Gap {
+                to: (n + 1).into(),
+                records: 7,
+            })
+            .collect(),
         complete: true,
         ..PartitionSnapshot::default()
     };

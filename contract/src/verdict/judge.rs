@@ -13,15 +13,18 @@ use crate::report::{
 #[must_use]
 pub fn judge(facts: &Facts<'_>) -> Verdict {
     let world = World::of(facts);
-    let counts = world.counts(facts.consumers);
+    let mut counts = world.counts(facts.consumers);
+    let purged = world.purged(facts).min(counts.expired);
+    counts.expired -= purged;
     let evidence = world.evidence();
     let coverage = world.coverage();
     let (reason, message) =
-        violation(facts, &counts, &evidence).unwrap_or_else(|| world.standing(facts, &counts));
+        violation(facts, &counts, &evidence).unwrap_or_else(|| world.standing(facts, &counts, purged));
     Verdict {
         reason,
         message,
         counts,
+        purged,
         evidence,
         coverage,
     }
@@ -87,6 +90,20 @@ impl<'a> World<'a> {
         counts
     }
 
+    /// Records that stood below a purge's cut and were gone. A stretch that reaches beyond it may have gone by retention.
+    fn purged(&self, facts: &Facts<'_>) -> u64 {
+        let below = |snapshot: &PartitionSnapshot| {
+            let cut = facts.purges.get(&snapshot.partition).copied().unwrap_or_default();
+            let gaps = snapshot.gaps.iter().filter(|gap| gap.to <= cut);
+            gaps.fold(0_u64, |sum, gap| sum.saturating_add(gap.records))
+        };
+        let found = self
+            .partitions
+            .values()
+            .fold(0_u64, |sum, snapshot| sum.saturating_add(below(snapshot)));
+        found.max(facts.purged_before)
+    }
+
     /// The first of each kind, then whatever else fits.
     fn evidence(&self) -> Vec<Evidence> {
         let mut all: Vec<Evidence> = self
@@ -115,7 +132,7 @@ impl<'a> World<'a> {
     }
 
     /// The reason when no violation is proven.
-    fn standing(&self, facts: &Facts<'_>, counts: &Counters) -> (Reason, String) {
+    fn standing(&self, facts: &Facts<'_>, counts: &Counters, purged: u64) -> (Reason, String) {
         if self.expected.is_empty() && facts.consumers.iter().all(|report| report.totals.is_none()) {
             return (
                 Reason::NoEvidence,
@@ -135,8 +152,12 @@ impl<'a> World<'a> {
         if let Some(message) = self.pending(facts, counts) {
             return (Reason::Pending, message);
         }
+        let gone = match purged {
+            0 => String::new(),
+            purged => format!("; {purged} more were purged before they could be read"),
+        };
         let message = format!(
-            "{} records arrived once, in order, in the right partition",
+            "{} records arrived once, in order, in the right partition{gone}",
             counts.received
         );
         (Reason::Pass, message)
@@ -145,7 +166,7 @@ impl<'a> World<'a> {
     fn approximate(&self, facts: &Facts<'_>, counts: &Counters) -> Option<String> {
         if counts.expired > 0 {
             return Some(format!(
-                "{} records were gone before they could be read",
+                "{} records had expired, or were gone for a reason not known, before they could be read",
                 counts.expired
             ));
         }

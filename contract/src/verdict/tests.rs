@@ -3,8 +3,8 @@ use rstest::rstest;
 use super::*;
 use crate::ids::{Incarnation, RunId, Share, Uid};
 use crate::report::{
-    Closing, ConsumerState, EvidenceKind, PartitionSnapshot, Process, Segment, SentIncarnation, SentStream,
-    StreamSnapshot,
+    Closing, ConsumerState, EvidenceKind, Gap, PartitionSnapshot, Process, Segment, SentIncarnation,
+    SentStream, StreamSnapshot,
 };
 
 const RUN: RunId = RunId {
@@ -22,6 +22,8 @@ struct Scene {
     bounded: bool,
     min_records: u64,
     require: Require,
+    purges: BTreeMap<i32, i64>,
+    purged_before: u64,
 }
 
 fn stream(incarnation: Incarnation, closing: Option<Closing>) -> StreamSnapshot {
@@ -102,6 +104,8 @@ fn pass() -> Scene {
         bounded: true,
         min_records: 0,
         require: Require::default(),
+        purges: BTreeMap::new(),
+        purged_before: 0,
     }
 }
 
@@ -120,12 +124,59 @@ impl Scene {
             bounded: self.bounded,
             min_records: self.min_records,
             require: self.require,
+            purges: &self.purges,
+            purged_before: self.purged_before,
         })
     }
 
     fn partition(&mut self, index: usize) -> &mut PartitionSnapshot {
         &mut self.consumers[0].partitions[index]
     }
+}
+
+/// Ten more records were missing in partition 1 where the log began at 40, and three where it began at 60.
+fn with_gaps() -> Scene {
+    let mut scene = pass();
+    let partition = scene.partition(1);
+    partition.counters.expired = 13;
+    partition.gaps = vec![Gap { to: 40, records: 10 }, Gap { to: 60, records: 3 }];
+    scene
+}
+
+#[rstest]
+#[case::no_purge(&[], 0, (0, 13), Reason::Approximate)]
+#[case::of_another_partition(&[(0, 60)], 0, (0, 13), Reason::Approximate)]
+#[case::below_the_first(&[(1, 39)], 0, (0, 13), Reason::Approximate)]
+#[case::of_the_first(&[(1, 40)], 0, (10, 3), Reason::Approximate)]
+#[case::of_both(&[(1, 60)], 0, (13, 0), Reason::Pass)]
+#[case::forgotten_since(&[], 10, (10, 3), Reason::Approximate)]
+#[case::never_more_than_is_gone(&[(1, 40)], 99, (13, 0), Reason::Pass)]
+fn what_a_purge_removed_is_purged_and_the_rest_expired(
+    #[case] cuts: &[(i32, i64)],
+    #[case] before: u64,
+    #[case] expected: (u64, u64),
+    #[case] reason: Reason,
+) {
+    let mut scene = with_gaps();
+    scene.purges = cuts.iter().copied().collect();
+    scene.purged_before = before;
+    let verdict = scene.judge();
+    assert_eq!((verdict.purged, verdict.counts.expired), expected);
+    assert_eq!(
+        (verdict.reason, verdict.counts.lost),
+        (reason, 0),
+        "{}",
+        verdict.message
+    );
+    assert!(reason != Reason::Pass || verdict.message.contains("13 more were purged"));
+}
+
+#[test]
+fn a_purge_hides_no_loss() {
+    let mut scene = with_gaps();
+    scene.purges = [(1, 60)].into();
+    scene.partition(1).counters.lost = 1;
+    assert_eq!(scene.judge().reason, Reason::Lost);
 }
 
 #[test]

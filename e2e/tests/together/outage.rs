@@ -74,7 +74,7 @@ async fn story(scene: &Scene, namespace: &str, brokers: u8) -> Result<()> {
 #[tokio::test]
 async fn the_operator_outlives_a_broker_and_recovers() -> Result<()> {
     scene("outage", async |scene| {
-        let _alone = spare::alone().await;
+        let _alone = spare::alone().await?;
         let namespace = spare::namespace()?;
         spare::connect(scene, "spare").await?;
         let brokers = brokers(scene, &namespace).await?;

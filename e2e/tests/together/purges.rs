@@ -54,20 +54,6 @@ async fn refused(scene: &Scene, name: &str, spec: Value, reason: &str) -> Result
         .await
 }
 
-/// The planned cut of each partition.
-fn cuts(purge: &DynamicObject) -> BTreeMap<u32, i64> {
-    let partitions = purge
-        .at("/status/partitions")
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let cut = |one: &Value| {
-        let partition = u32::try_from(one["partition"].as_i64()?).ok()?;
-        Some((partition, one["cut"].as_i64()?))
-    };
-    partitions.iter().filter_map(cut).collect()
-}
-
 async fn starts(scene: &Scene) -> Result<BTreeMap<u32, i64>> {
     scene.broker.start_offsets(&scene.topic("orders")).await
 }
@@ -104,7 +90,7 @@ async fn each_cut_is_kafkas_own_first_offset_while_a_producer_goes_on() -> Resul
             ("all", json!({"type": "All"})),
         ] {
             let done = purged(scene, name, purge(&cut)).await?;
-            let mut planned = cuts(&done);
+            let mut planned = fixtures::cuts(&done);
             let found = starts(scene).await?;
             for (partition, start) in &found {
                 let cut = planned.remove(partition).unwrap_or(*start);
@@ -298,30 +284,25 @@ async fn a_purge_applied_again_removes_nothing() -> Result<()> {
 async fn a_compacted_topic_is_cleared_and_keeps_its_configuration() -> Result<()> {
     scene("purge-compact", async |scene| {
         scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
-        let topic = fixtures::topic(&scene.topic("orders"), 2);
+        let mut topic = fixtures::topic(&scene.topic("orders"), 2);
+        topic["cleanupPolicy"] = json!(["Compact"]);
         scene.apply(Kind::Topic, "orders", topic).await?;
         scene
             .await_says(Kind::Topic, "orders", ("Ready", "True", ""), 45)
             .await?;
+        // A compacted topic takes no record without a key: the closing records have one.
         filled(scene, "filler").await?;
-        // Only now: a compacted topic takes no record without a key, and the closing records have none.
-        scene
-            .merge(
-                Kind::Topic,
-                "orders",
-                json!({"spec": {"cleanupPolicy": ["Compact"]}}),
-            )
-            .await?;
-        scene
-            .await_says(Kind::Topic, "orders", ("Ready", "True", ""), 45)
-            .await?;
         let name = scene.topic("orders");
         let before = scene.broker.topic(&name).await?;
         refused(scene, "plain", purge(&json!({"type": "All"})), "CompactOnly").await?;
         let mut spec = purge(&json!({"type": "All"}));
         spec["allowPolicyFlip"] = json!(true);
         let done = purged(scene, "flip", spec).await?;
-        ensure!(starts(scene).await? == cuts(&done), "{}", done.data["status"]);
+        ensure!(
+            starts(scene).await? == fixtures::cuts(&done),
+            "{}",
+            done.data["status"]
+        );
         ensure!(before == scene.broker.topic(&name).await?, "was {before:?}");
         finish(scene).await
     })

@@ -12,8 +12,8 @@ use crate::admin::{Batch, BrokerConfigChange, LogSizes};
 use crate::error::KafkaError;
 use crate::types::BrokerId;
 
-const ALTER: &str = "alter the configuration of broker";
-const SIZES: &str = "read what topics take on the disks of broker";
+pub(super) const ALTER: &str = "alter the configuration of broker";
+pub(super) const SIZES: &str = "read what topics take on the disks of broker";
 
 /// Alters the dynamic configuration of brokers. Kafka takes a broker's own configuration from that broker only.
 pub(super) async fn alter(pool: &Pool, changes: Vec<BrokerConfigChange>) -> Batch<BrokerId, ()> {

@@ -94,7 +94,7 @@ fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
 
 /// The protocol's number for a broker among the things that have configuration.
 pub(super) const BROKER: i8 = 4;
-const DESCRIBE_BROKER: &str = "describe the configuration of broker";
+pub(super) const DESCRIBE_BROKER: &str = "describe the configuration of broker";
 
 /// Reads selected configuration of every broker.
 pub(super) async fn of_brokers(pool: &Pool, keys: &BTreeSet<String>) -> Result<BrokerConfigs, KafkaError> {

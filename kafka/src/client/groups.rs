@@ -17,7 +17,7 @@ use crate::admin::ConsumerGroup;
 use crate::error::KafkaError;
 use crate::types::{BrokerId, Offset, PartitionId, TopicName};
 
-const LIST: &str = "list consumer groups";
+pub(super) const LIST: &str = "list consumer groups";
 const OFFSETS: &str = "read the committed offsets of consumer groups";
 
 /// How many offsets are asked for at once.

@@ -71,6 +71,9 @@ impl FakeKafka {
                 Some(Fault::DropReply) => act(&mut world, item).map_err(refused).and(Err(lost())),
                 Some(Fault::DropRequest) => Err(lost()),
                 Some(Fault::Refuse(code)) => Err(refused((*code, "ordered by the test".to_owned()))),
+                Some(Fault::RefuseDone(code)) => act(&mut world, item)
+                    .map_err(refused)
+                    .and(Err(refused((*code, "ordered by the test".to_owned())))),
                 Some(Fault::Unreachable(failure)) => Err(KafkaError::Unreachable {
                     operation,
                     failure: failure.clone(),

@@ -97,6 +97,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
     match command {
         Command::Run(config) => {
+            #[cfg(feature = "failpoints")]
+            crate::runtime::failpoint::init()?;
             let client = client(false).await?;
             let stop = CancellationToken::new();
             let signals = tokio::spawn(stop_on_signal(stop.clone()));

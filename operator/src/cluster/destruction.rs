@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use ottla_crds::purge::{PurgeMethod, PurgeStep};
 use ottla_crds::topic::DeletionPolicy;
-use ottla_crds::{KafkaCluster, KafkaTopic, RELEASE_DESTRUCTION, TOPIC_FINALIZER};
+use ottla_crds::{KafkaCluster, KafkaTopic, KafkaTopicPurge, RELEASE_DESTRUCTION, TOPIC_FINALIZER};
 
 use super::cluster_key;
 use crate::runtime::conditions::{Fact, Truth};
@@ -61,11 +62,23 @@ fn release(cluster: &KafkaCluster) -> Option<&str> {
 fn awaiting(ctx: &Context, cluster: &KafkaCluster, enough: usize) -> usize {
     let key = Key::of(cluster);
     let topics = ctx.stores.topics.objects();
-    topics
+    let own = topics
         .iter()
         .filter(|topic| awaits(topic, &key))
         .take(enough)
-        .count()
+        .count();
+    // A purge that deletes its topic destroys it as well, though another is put in its place.
+    let purges = ctx.stores.purges.objects();
+    let by_purge = purges.iter().filter(|purge| {
+        deletes(purge) && {
+            let named = Key::new(purge.namespace().unwrap_or_default(), &purge.spec.topic_ref.name);
+            let topic = ctx.stores.topics.object(&named);
+            topic.is_some_and(|topic| {
+                cluster_key(&named, &topic.spec.cluster_ref) == key && !awaits(&topic, &key)
+            })
+        }
+    });
+    own + by_purge.take(enough - own).count()
 }
 
 /// Whether an object is being deleted and its topic with it.
@@ -79,6 +92,18 @@ fn awaits(topic: &KafkaTopic, cluster: &Key) -> bool {
             .as_ref()
             .is_some_and(|status| status.topic_id.is_some())
         && cluster_key(&Key::of(topic), &topic.spec.cluster_ref) == *cluster
+}
+
+/// Whether a purge is about to delete its topic.
+fn deletes(purge: &KafkaTopicPurge) -> bool {
+    let status = purge.status.clone().unwrap_or_default();
+    let gone = status.step.is_some_and(|step| step >= PurgeStep::Recreating);
+    purge.spec.method == PurgeMethod::Recreate
+        && purge.metadata.deletion_timestamp.is_none()
+        && !purge.spec.dry_run
+        && !purge.spec.suspend
+        && status.completion_time.is_none()
+        && !gone
 }
 
 fn judge(awaiting: usize, limit: i32, release: Option<&str>, now: Timestamp) -> Standing {
@@ -103,7 +128,7 @@ fn judge(awaiting: usize, limit: i32, release: Option<&str>, now: Timestamp) -> 
     Standing::Held(format!(
         "{awaiting} topics await their deletion, more than destructionLimit ({limit}): none is deleted. To let them go, \
          annotate this KafkaCluster with {RELEASE_DESTRUCTION} and a time at most 24 hours ahead{not_this}; to keep a \
-         topic, set suspend on its KafkaTopic"
+         topic, set suspend on its KafkaTopic or KafkaTopicPurge"
     ))
 }
 

@@ -106,6 +106,40 @@ impl<A: Admin> Metered<A> {
     }
 }
 
+impl<A: Admin> Metered<A> {
+    /// The same for what changes Kafka.
+    #[cfg(not(feature = "failpoints"))]
+    fn change<'a, K: 'a, T: 'a>(
+        &'a self,
+        operation: &'static str,
+        call: BoxFuture<'a, Batch<K, T>>,
+    ) -> BoxFuture<'a, Batch<K, T>> {
+        self.batch(operation, call)
+    }
+
+    /// The same for what changes Kafka, with a point before and one after it.
+    #[cfg(feature = "failpoints")]
+    fn change<'a, K: Ord + Send + 'a, T: Send + 'a>(
+        &'a self,
+        operation: &'static str,
+        call: BoxFuture<'a, Batch<K, T>>,
+    ) -> BoxFuture<'a, Batch<K, T>> {
+        use crate::runtime::failpoint::{Fate, after, before};
+        let name = format!("kafka.{operation}");
+        Box::pin(async move {
+            before(&name).await;
+            let answers = self.batch(operation, call).await;
+            match after(&name).await {
+                Fate::Unharmed => answers,
+                Fate::Lost => answers
+                    .into_keys()
+                    .map(|key| (key, Err(KafkaError::Abandoned { operation })))
+                    .collect(),
+            }
+        })
+    }
+}
+
 fn outcome(error: Option<&KafkaError>) -> &'static str {
     match error {
         None => "ok",
@@ -134,7 +168,7 @@ impl<A: Admin> Admin for Metered<A> {
     }
 
     fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>> {
-        self.batch("create_topics", self.inner.create_topics(topics))
+        self.change("create_topics", self.inner.create_topics(topics))
     }
 
     fn describe_configs(
@@ -155,11 +189,11 @@ impl<A: Admin> Admin for Metered<A> {
     }
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {
-        self.batch("alter_configs", self.inner.alter_configs(changes))
+        self.change("alter_configs", self.inner.alter_configs(changes))
     }
 
     fn alter_broker_configs(&self, changes: Vec<BrokerConfigChange>) -> BoxFuture<'_, Batch<BrokerId, ()>> {
-        self.batch("alter_broker_configs", self.inner.alter_broker_configs(changes))
+        self.change("alter_broker_configs", self.inner.alter_broker_configs(changes))
     }
 
     fn log_sizes(&self) -> BoxFuture<'_, Result<LogSizes, KafkaError>> {
@@ -167,11 +201,11 @@ impl<A: Admin> Admin for Metered<A> {
     }
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {
-        self.batch("create_partitions", self.inner.create_partitions(growth))
+        self.change("create_partitions", self.inner.create_partitions(growth))
     }
 
     fn alter_reassignments(&self, moves: Vec<Move>) -> BoxFuture<'_, Batch<TopicPartition, ()>> {
-        self.batch("alter_reassignments", self.inner.alter_reassignments(moves))
+        self.change("alter_reassignments", self.inner.alter_reassignments(moves))
     }
 
     fn list_reassignments(
@@ -182,7 +216,7 @@ impl<A: Admin> Admin for Metered<A> {
     }
 
     fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>> {
-        self.batch("delete_topics", self.inner.delete_topics(ids))
+        self.change("delete_topics", self.inner.delete_topics(ids))
     }
 
     fn list_offsets(
@@ -205,7 +239,7 @@ impl<A: Admin> Admin for Metered<A> {
         &self,
         before: BTreeMap<TopicPartition, Offset>,
     ) -> BoxFuture<'_, Batch<TopicPartition, Offset>> {
-        self.batch("delete_records", self.inner.delete_records(before))
+        self.change("delete_records", self.inner.delete_records(before))
     }
 
     fn consumer_groups(

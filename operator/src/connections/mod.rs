@@ -281,7 +281,7 @@ impl Connections {
 
 #[cfg(test)]
 mod tests {
-    use ottla_kafka::config::Security;
+    use ottla_kafka::config::{Sasl, SaslMechanism, Secret, Security};
     use ottla_kafka::fake::FakeKafka;
 
     use super::*;
@@ -311,6 +311,35 @@ mod tests {
         assert_eq!(queue.depth(), 1);
         assert!(connection.usable().is_some());
         assert_eq!(connection.set_standing(usable("a"), false), Change::None);
+    }
+
+    #[test]
+    fn other_credentials_make_another_client_and_the_old_one_is_gone() {
+        let made = Arc::new(Mutex::new(vec![]));
+        let record = made.clone();
+        let connections = Connections::new(Box::new(move |_| {
+            let client = Arc::new(FakeKafka::new());
+            record.lock().unwrap().push(Arc::downgrade(&client));
+            client
+        }));
+        let login = |password: &str| {
+            let sasl = Sasl {
+                mechanism: SaslMechanism::Plain,
+                username: "me".to_owned(),
+                password: Secret::new(password.to_owned()),
+            };
+            let config = ConnectionConfig::new(vec![], Security::sasl(sasl));
+            connections.ensure(&Key::new("kafka", "kafka"), "uid", config)
+        };
+        let alive = || {
+            let made = made.lock().unwrap();
+            made.iter().map(|one| one.upgrade().is_some()).collect::<Vec<_>>()
+        };
+        drop(login("first"));
+        drop(login("first"));
+        assert_eq!(alive(), [true], "the same credentials, the same client");
+        drop(login("second"));
+        assert_eq!(alive(), [false, true]);
     }
 
     #[test]

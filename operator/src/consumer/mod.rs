@@ -7,6 +7,7 @@ pub mod desired;
 mod observe;
 pub mod status;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,8 @@ fn is_quiet(ctx: &Context, object: &KafkaConsumer) -> bool {
 struct Evidence {
     expected: Vec<ExpectedRun>,
     sent: Vec<(ottla_contract::report::ProducerReport, bool)>,
+    /// Below which offset purges cleared each partition.
+    purges: BTreeMap<i32, i64>,
 }
 
 impl Consumers {
@@ -127,7 +130,7 @@ impl Consumers {
             passed.standing(trouble)
         };
         // With nothing left to judge by, what was judged stays.
-        let verdict = (!recorded || !said.is_empty()).then(|| judged(&desired, &evidence, &said));
+        let verdict = (!recorded || !said.is_empty()).then(|| judged(&desired, &evidence, &said, &previous));
         let outcome = Outcome {
             verdict: verdict.as_ref(),
             replicas: passed.replicas(),
@@ -153,6 +156,7 @@ impl Consumers {
         let nothing = Evidence {
             expected: vec![],
             sent: vec![],
+            purges: BTreeMap::new(),
         };
         let target = target::resolve(reference, &ctx.stores).map_err(Standing::from);
         let Some(topic) = target::topic_key(reference, &ctx.stores) else {
@@ -174,6 +178,7 @@ impl Consumers {
                     Evidence {
                         expected,
                         sent: observe::sent(ctx, &self.memory, &producers),
+                        purges: observe::cuts(ctx, &topic),
                     },
                 )
             }
@@ -246,7 +251,12 @@ impl Consumers {
     }
 }
 
-fn judged(desired: &Desired, evidence: &Evidence, said: &[Said<ConsumerReport>]) -> Verdict {
+fn judged(
+    desired: &Desired,
+    evidence: &Evidence,
+    said: &[Said<ConsumerReport>],
+    previous: &KafkaConsumerStatus,
+) -> Verdict {
     let producers: Vec<ProducerFacts<'_>> = evidence
         .sent
         .iter()
@@ -260,6 +270,11 @@ fn judged(desired: &Desired, evidence: &Evidence, said: &[Said<ConsumerReport>])
         bounded: desired.bounded,
         min_records: desired.min_records,
         require: desired.require,
+        purges: &evidence.purges,
+        purged_before: previous
+            .purged
+            .and_then(|purged| u64::try_from(purged).ok())
+            .unwrap_or_default(),
     })
 }
 

@@ -1,19 +1,22 @@
-//! Finds the KafkaProducers whose records a KafkaConsumer must receive, and who else has its group.
+//! Finds the KafkaProducers whose records a KafkaConsumer must receive, what purges removed beneath it, and who else has
+//! its group.
 //!
 //! Reads stores only.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_contract::config::ExpectedRun;
 use ottla_contract::ids::{RunId, Uid};
 use ottla_contract::report::ProducerReport;
-use ottla_crds::{KafkaConsumer, KafkaProducer};
+use ottla_crds::purge::{KafkaTopicPurgeStatus, PurgeMethod, PurgeStep};
+use ottla_crds::{KafkaConsumer, KafkaProducer, KafkaTopicPurge};
 
 use super::desired::Desired;
 use crate::pods::reason::Reason;
 use crate::pods::standing::Standing;
 use crate::pods::target::{self, TopicKey};
-use crate::pods::{Memory, stores};
+use crate::pods::{Memory, quiet, stores};
 use crate::producer;
 use crate::runtime::{Context, Key};
 
@@ -100,6 +103,51 @@ pub(super) fn sent(
             (report, known.gone)
         })
         .collect()
+}
+
+/// The greatest offset below which a purge cleared each partition of the topic, or is clearing it.
+pub(super) fn cuts(ctx: &Context, topic: &TopicKey) -> BTreeMap<i32, i64> {
+    let mut cuts = BTreeMap::new();
+    for purge in ctx.stores.purges.objects() {
+        let Some(status) = purge.status.as_ref().filter(|status| has_begun(status)) else {
+            continue;
+        };
+        // A topic created again begins anew.
+        let recreates = purge.spec.method == PurgeMethod::Recreate;
+        if recreates || quiet::topic_of(ctx, &purge).as_ref() != Some(topic) || !is_present(ctx, &purge) {
+            continue;
+        }
+        for plan in &status.partitions {
+            let cut: &mut i64 = cuts.entry(plan.partition).or_default();
+            *cut = (*cut).max(plan.cut);
+        }
+    }
+    cuts
+}
+
+/// Whether anything was removed by then: a plan alone explains no gap.
+fn has_begun(status: &KafkaTopicPurgeStatus) -> bool {
+    status
+        .step
+        .is_some_and(|step| step > PurgeStep::Planned || status.partitions_done.is_some())
+}
+
+/// Whether the topic is still the one that the purge was planned for.
+fn is_present(ctx: &Context, purge: &KafkaTopicPurge) -> bool {
+    let named = Key::new(
+        purge.metadata.namespace.clone().unwrap_or_default(),
+        purge.spec.topic_ref.name.clone(),
+    );
+    let topic = ctx.stores.topics.object(&named);
+    let id = topic
+        .as_ref()
+        .and_then(|topic| topic.status.as_ref()?.topic_id.as_deref());
+    id.is_some()
+        && id
+            == purge
+                .status
+                .as_ref()
+                .and_then(|status| status.topic_id.as_deref())
 }
 
 /// Another KafkaConsumer that has the group on the same Kafka, and had it first.

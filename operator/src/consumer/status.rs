@@ -101,6 +101,8 @@ fn judged(status: &mut KafkaConsumerStatus, verdict: &Verdict, said: &[Said<Cons
     status.redelivered = Some(figure(counts.redelivered));
     status.reordered = Some(figure(counts.reordered));
     status.misrouted = Some(figure(counts.misrouted));
+    status.purged = Some(figure(verdict.purged));
+    status.expired = Some(figure(counts.expired));
     status.foreign = Some(figure(counts.foreign));
     status.corrupt = Some(figure(counts.corrupt));
     status.members = members(said);

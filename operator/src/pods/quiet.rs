@@ -10,6 +10,8 @@ use super::children::{self, PodState};
 use super::names::{self, Role};
 use super::stores;
 use super::target::{self, Reference, TopicKey};
+use crate::cluster::destruction::DESTRUCTION_HOLD;
+use crate::runtime::conditions::{READY, find};
 use crate::runtime::{Context, Key};
 
 /// The topic that a purge clears.
@@ -35,7 +37,11 @@ pub fn asks(purge: &KafkaTopicPurge, role: Role) -> bool {
         .is_some_and(|status| status.completion_time.is_some());
     let begun = step.is_some_and(|step| step > PurgeStep::Planned);
     let leaving = purge.metadata.deletion_timestamp.is_some() && !begun;
-    if ended || leaving || purge.spec.dry_run {
+    // That hold lasts until a person acts: nobody is kept away for as long.
+    let conditions = purge.status.as_ref().map(|status| &status.conditions[..]);
+    let held =
+        find(conditions.unwrap_or_default(), READY).is_some_and(|ready| ready.reason == DESTRUCTION_HOLD);
+    if ended || leaving || purge.spec.dry_run || (held && !begun) {
         return false;
     }
     let recreates = purge.spec.method == PurgeMethod::Recreate;

@@ -1,33 +1,42 @@
 //! Carries a saved plan out, method by method, and goes on wherever the saved step says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use ottla_crds::PURGES;
-use ottla_crds::purge::{PurgeMethod, PurgeStep, SavedTopic};
+use ottla_crds::purge::{KafkaTopicPurgeStatus, PurgeMethod, PurgeStep, SavedTopic};
+use ottla_crds::{KafkaTopic, KafkaTopicPurge, PURGES};
 use ottla_kafka::error::{ErrorCode, KafkaError};
-use ottla_kafka::types::TopicId;
+use ottla_kafka::types::{PartitionId, TopicId};
 use tracing::info;
 
 use super::execute::{Done, perform};
 use super::reason::Reason;
 use super::scene::{End, Scene};
 use super::status::{self, Outcome};
-use super::{desired, observe, plan};
+use super::{Purges, desired, notes, observe, plan};
 use crate::runtime::apply;
 use crate::runtime::backoff::Pace;
-use crate::runtime::{Action, Error};
+use crate::runtime::{Action, Context, Error, Reconciler};
 use crate::topic::ledger;
 
 /// How soon to ask again whether a changed policy has reached the leaders.
 const SPREADING: Duration = Duration::from_millis(300);
 
 /// Begins to carry out a plan that nothing stands before.
-pub(super) async fn begin(mut scene: Scene<'_>) -> Result<End, Error> {
+pub(super) async fn begin(scene: Scene<'_>) -> Result<End, Error> {
     if let Some(end) = same_topic(&scene).await {
         return Ok(scene.end(end));
     }
-    let saved = scene.status().saved;
+    let status = scene.status();
+    let start = notes::of_start(&status);
+    let (ctx, object) = (scene.ctx, scene.object.clone());
+    let told = ctx.publish(Purges::KIND, &*object, &start);
+    let (end, ()) = tokio::join!(carry_out(scene, status.saved), told);
+    end
+}
+
+async fn carry_out(mut scene: Scene<'_>, saved: Option<SavedTopic>) -> Result<End, Error> {
     match (scene.desired.method, saved) {
         (PurgeMethod::DeleteRecords, None) => match delete(&scene).await {
             Ok(None) => finish(scene, None).await,
@@ -95,9 +104,26 @@ async fn delete(scene: &Scene<'_>) -> Result<Option<Outcome>, KafkaError> {
         return Ok(None);
     };
     match perform(&*scene.kafka.admin, &action).await? {
-        Done::Partly(failed) => Ok(Some(status::partial(status.partitions.len(), &failed))),
+        Done::Partly(failed) => {
+            let applied = applied(scene, &failed).await;
+            Ok(Some(status::partial(status.partitions.len(), &failed, &applied)))
+        }
         Done::Full | Done::Created(_) => Ok(None),
     }
+}
+
+/// Of the partitions that took Kafka too long, those whose log begins at the cut: a leader acts at once, and tells
+/// of it only when every live replica has followed.
+async fn applied(scene: &Scene<'_>, failed: &[(PartitionId, KafkaError)]) -> BTreeSet<PartitionId> {
+    let timed_out = |error: &KafkaError| error.code() == Some(ErrorCode::REQUEST_TIMED_OUT);
+    let unknown = failed.iter().filter(|(_, error)| timed_out(error));
+    let scope: BTreeSet<PartitionId> = unknown.map(|(partition, _)| *partition).collect();
+    if scope.is_empty() {
+        return scope;
+    }
+    // Without an answer nothing is called applied; the cuts are asked for again in any case.
+    let starts = observe::starts(&*scene.kafka.admin, &scene.name, &scope).await;
+    plan::reached(&scene.status().partitions, &starts.unwrap_or_default())
 }
 
 /// Widens a compacted topic's policy, deletes, and restores.
@@ -219,10 +245,26 @@ async fn enter(scene: &Scene<'_>, records: i64) -> Result<Option<Outcome>, Error
     let Some(known) = &scene.topic else {
         return Ok(None);
     };
-    let Some(topic) = apply::live(ctx, &ctx.stores.topics, &**known).await? else {
-        return Ok(None);
-    };
-    let entries = match ledger::read(&topic) {
+    // As it was read last; should it have changed since, as it is.
+    match write_entry(&scene.object, ctx, known, status.clone(), records).await {
+        Err(Error::Conflict { .. } | Error::Gone { .. }) => {}
+        answer => return answer,
+    }
+    match apply::live(ctx, &ctx.stores.topics, &**known).await? {
+        Some(topic) => write_entry(&scene.object, ctx, &topic, status, records).await,
+        None => Ok(None),
+    }
+}
+
+/// Adds an entry to the ledger of a KafkaTopic that is as it was read.
+async fn write_entry(
+    purge: &KafkaTopicPurge,
+    ctx: &Context,
+    topic: &KafkaTopic,
+    status: KafkaTopicPurgeStatus,
+    records: i64,
+) -> Result<Option<Outcome>, Error> {
+    let entries = match ledger::read(topic) {
         Ok(entries) => entries,
         Err(message) => {
             return Ok(Some(Outcome::new(
@@ -232,21 +274,21 @@ async fn enter(scene: &Scene<'_>, records: i64) -> Result<Option<Outcome>, Error
             )));
         }
     };
-    let uid = scene.object.uid().unwrap_or_default();
+    let uid = purge.uid().unwrap_or_default();
     if entries.iter().any(|entry| entry.uid == uid) {
         return Ok(None);
     }
     let entry = ledger::Entry {
-        name: scene.object.name_any(),
+        name: purge.name_any(),
         uid,
-        spec: desired::fingerprint(&scene.object.spec),
+        spec: desired::fingerprint(&purge.spec),
         topic_id: status.topic_id.unwrap_or_default(),
         new_topic_id: status.new_topic_id,
         records,
         time: ctx.now(),
     };
     let text = ledger::with(entries, entry);
-    apply::annotate(ctx, &ctx.stores.topics, &*topic, PURGES, &text).await?;
+    apply::annotate(ctx, &ctx.stores.topics, topic, PURGES, &text).await?;
     Ok(None)
 }
 

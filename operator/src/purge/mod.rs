@@ -20,17 +20,20 @@ mod triggers;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use ottla_crds::KafkaTopicPurge;
+use tokio::time::Instant;
 use tracing::info;
 
 use self::reason::Reason;
 use self::scene::{CROWDED, End};
 use self::status::Outcome;
+use crate::pods::pacing::Pacing;
 use crate::runtime::apply::{self, Guard};
 use crate::runtime::controller::generation;
 use crate::runtime::{Action, Context, Error, Key, Reconciler};
@@ -41,6 +44,7 @@ pub use self::triggers::triggers;
 #[derive(Debug, Default)]
 pub struct Purges {
     turns: Turns,
+    pacing: Pacing,
 }
 
 impl Reconciler for Purges {
@@ -66,6 +70,7 @@ async fn reconcile(purges: &Purges, ctx: &Context, object: Arc<KafkaTopicPurge>)
         return Ok(Action::After(CROWDED));
     };
     if object.metadata.deletion_timestamp.is_some() {
+        purges.pacing.forget(&object.uid().unwrap_or_default());
         return ending::deleted(ctx, object).await;
     }
     if object
@@ -82,9 +87,47 @@ async fn reconcile(purges: &Purges, ctx: &Context, object: Arc<KafkaTopicPurge>)
             return conclude(ctx, &object, &outcome).await;
         }
     };
-    match pass::pass(ctx, object, desired).await? {
+    match Box::pin(pass::pass(ctx, object, desired)).await? {
         End::Wait(action) => Ok(action),
-        End::Outcome(object, outcome) => conclude(ctx, &object, &outcome).await,
+        End::Outcome(object, outcome) => purges.tell(ctx, &object, &outcome).await,
+    }
+}
+
+impl Purges {
+    /// Writes the outcome down: what is new at once, what only counts differently now and then.
+    async fn tell(
+        &self,
+        ctx: &Context,
+        object: &Arc<KafkaTopicPurge>,
+        outcome: &Outcome,
+    ) -> Result<Action, Error> {
+        let (uid, now) = (object.uid().unwrap_or_default(), Instant::now());
+        let previous = object.status.clone().unwrap_or_default();
+        let next = status::next(&previous, outcome, generation(&**object), ctx.now());
+        let figures = next
+            .as_ref()
+            .map(|next| status::differs_in_figures_only(&previous, next));
+        if figures == Some(true)
+            && let Some(wait) = self.pacing.wait(&uid, now)
+        {
+            return Ok(sooner(outcome.again, wait));
+        }
+        let again = conclude(ctx, object, outcome).await?;
+        if outcome.reason.ends() {
+            self.pacing.forget(&uid);
+        } else if figures.is_some() {
+            self.pacing.wrote(&uid, now);
+        }
+        Ok(again)
+    }
+}
+
+/// What was to happen, or a look after so long if nothing was to happen before.
+fn sooner(action: Action, wait: Duration) -> Action {
+    match action {
+        Action::AwaitChange => Action::After(wait),
+        Action::After(other) => Action::After(other.min(wait)),
+        Action::Retry(pace) => Action::Retry(pace),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which passes are worth an event: the plan, each failure once, the end. Pure.
+//! Which passes are worth an event: the plan, the start, each failure once, the end. Pure.
 
 use ottla_crds::KafkaTopicPurgeStatus;
 
@@ -36,10 +36,30 @@ pub(super) fn of_plan(status: &KafkaTopicPurgeStatus) -> Note {
         Reason::Planned.as_str(),
         "Plan",
         format!(
-            "{} records of {} partitions of topic {} are to go",
+            "{} records of {} partitions of topic {} are to go, at once unless something holds them up",
             status.records.unwrap_or_default(),
             status.partitions.len(),
             status.topic_name.as_deref().unwrap_or_default()
         ),
     )
+}
+
+/// The note that a plan which had to wait begins to be carried out. One that has not is no news after its plan.
+pub(super) fn of_start(status: &KafkaTopicPurgeStatus) -> Vec<Note> {
+    let reason = find(&status.conditions, READY).map_or("Unknown", |ready| ready.reason.as_str());
+    let waited = [
+        Reason::Suspended,
+        Reason::WaitingForConsumers,
+        Reason::WaitingForPods,
+        Reason::DestructionHold,
+    ];
+    if !waited.iter().any(|waited| waited.as_str() == reason) {
+        return vec![];
+    }
+    let message = format!(
+        "clears {} records of topic {}",
+        status.records.unwrap_or_default(),
+        status.topic_name.as_deref().unwrap_or_default()
+    );
+    vec![Note::normal(Reason::Purging.as_str(), "Purge", message)]
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use ottla_crds::purge::{ConsumerGroupsGuard, GroupImpact, PartitionPlan, PurgeMethod, PurgeStep};
 use ottla_crds::{KafkaTopic, KafkaTopicPurge, PURGE_FINALIZER};
-use ottla_kafka::admin::Topic;
+use ottla_kafka::admin::{ConsumerGroup, Topic};
 use ottla_kafka::error::KafkaError;
 use ottla_kafka::types::{PartitionId, TopicId};
 
@@ -18,6 +18,8 @@ use super::reason::Reason;
 use super::scene::{End, Scene, topic_key};
 use super::status::{self, Outcome};
 use super::{Purges, clear, notes, observe};
+use crate::cluster::cluster_key;
+use crate::cluster::destruction::{self, Standing};
 use crate::pods::names::Role;
 use crate::pods::quiet;
 use crate::runtime::apply;
@@ -29,6 +31,8 @@ use crate::topic::ledger;
 
 /// How soon to look again at pods on their way out.
 const PODS: Duration = Duration::from_millis(500);
+/// How soon to look again whether few enough topics await their deletion.
+const HELD: Duration = Duration::from_secs(10);
 /// How soon to look again at consumer groups.
 const GROUPS: Duration = Duration::from_secs(2);
 
@@ -43,7 +47,7 @@ pub(super) async fn pass(
         Err(end) => return Ok(end),
     };
     match scene.status().step {
-        None => plan_it(scene).await,
+        None => Box::pin(plan_it(scene)).await,
         Some(_) if scene.status().cluster_id.as_deref() != Some(scene.kafka.id.as_str()) => {
             let outcome = Outcome::new(
                 Reason::TopicReplaced,
@@ -52,7 +56,7 @@ pub(super) async fn pass(
             );
             Ok(scene.end(outcome))
         }
-        Some(PurgeStep::Planned) => begin(scene).await,
+        Some(PurgeStep::Planned) => begin(scene, None).await,
         Some(step) => clear::go_on(scene, step).await,
     }
 }
@@ -67,7 +71,15 @@ async fn plan_it(mut scene: Scene<'_>) -> Result<End, Error> {
         return Ok(scene.end(outcome));
     }
     let admin = scene.kafka.admin.clone();
-    let topic = match observe::topic(&*admin, &scene.name).await {
+    // Whether this purge was carried out before is asked of the API server itself.
+    let known = async {
+        match &scene.topic {
+            Some(topic) => apply::live(scene.ctx, &scene.ctx.stores.topics, &**topic).await,
+            None => Ok(None),
+        }
+    };
+    let (topic, known) = tokio::join!(observe::topic(&*admin, &scene.name), known);
+    let topic = match topic {
         Ok(topic) => topic,
         Err(error) => return Ok(scene.failed(&error)),
     };
@@ -75,7 +87,7 @@ async fn plan_it(mut scene: Scene<'_>) -> Result<End, Error> {
         let message = format!("Kafka shows no topic {}", scene.name);
         return Ok(scene.end(hold(Reason::TopicNotReady, message, Action::Retry(Pace::FAST))));
     };
-    if let Some(outcome) = known_topic(&mut scene, &topic).await? {
+    if let Some(outcome) = known_topic(&mut scene, &topic, known?) {
         return Ok(scene.end(outcome));
     }
     let (pinned, groups) = match look(&scene, topic).await {
@@ -105,11 +117,16 @@ async fn plan_it(mut scene: Scene<'_>) -> Result<End, Error> {
         generation(&*scene.object),
         scene.ctx.now(),
     );
+    let impacts = groups.clone();
     status.consumer_groups = groups;
     scene.write(&status).await?;
-    let note = notes::of_plan(&status);
-    scene.ctx.publish(Purges::KIND, &*scene.object, &[note]).await;
-    begin(scene).await
+    let (ctx, object, told) = (scene.ctx, scene.object.clone(), [notes::of_plan(&status)]);
+    // The purge does not wait for its events.
+    let (end, ()) = tokio::join!(
+        begin(scene, Some(impacts)),
+        ctx.publish(Purges::KIND, &*object, &told)
+    );
+    end
 }
 
 /// What holds a purge up before anything is asked of Kafka.
@@ -130,7 +147,8 @@ fn before_planning(scene: &Scene<'_>) -> Option<Outcome> {
         let message = format!("KafkaTopicPurge {first} of the same topic goes first");
         return Some(hold(Reason::PurgeInProgress, message, until(scene, now, None)));
     }
-    if scene.desired.dry_run || scene.desired.suspend {
+    // What holds for longer holds the producers up no longer than needed.
+    if scene.desired.dry_run || scene.desired.suspend || too_many_deletions(scene).is_some() {
         return None;
     }
     producers_away(scene)
@@ -178,23 +196,15 @@ fn goes_first(ctx: &Context, object: &KafkaTopicPurge) -> Option<String> {
 }
 
 /// Whether the topic is the KafkaTopic's, and this purge new to it.
-async fn known_topic(scene: &mut Scene<'_>, topic: &Topic) -> Result<Option<Outcome>, Error> {
-    let known = scene.topic.clone();
-    let Some(known) = known else {
-        let message = format!(
-            "KafkaTopic {} does not exist in this namespace",
-            scene.object.spec.topic_ref.name
-        );
-        return Ok(Some(hold(Reason::TopicNotFound, message, Action::AwaitChange)));
-    };
-    // Whether this purge was carried out before is asked of the API server itself.
-    let Some(known) = apply::live(scene.ctx, &scene.ctx.stores.topics, &*known).await? else {
-        let message = format!("KafkaTopic {} is being replaced", known.name_any());
-        return Ok(Some(hold(
-            Reason::TopicNotFound,
-            message,
-            Action::Retry(Pace::FAST),
-        )));
+fn known_topic(scene: &mut Scene<'_>, topic: &Topic, live: Option<Arc<KafkaTopic>>) -> Option<Outcome> {
+    let name = scene.object.spec.topic_ref.name.clone();
+    if scene.topic.is_none() {
+        let message = format!("KafkaTopic {name} does not exist in this namespace");
+        return Some(hold(Reason::TopicNotFound, message, Action::AwaitChange));
+    }
+    let Some(known) = live else {
+        let message = format!("KafkaTopic {name} is being replaced");
+        return Some(hold(Reason::TopicNotFound, message, Action::Retry(Pace::FAST)));
     };
     scene.topic = Some(known.clone());
     let recorded = known
@@ -203,7 +213,7 @@ async fn known_topic(scene: &mut Scene<'_>, topic: &Topic) -> Result<Option<Outc
         .filter(|status| status.cluster_id.as_deref() == Some(scene.kafka.id.as_str()))
         .and_then(|status| status.topic_id.as_deref()?.parse::<TopicId>().ok());
     if let Err(refusal) = plan::scope(&scene.desired, topic) {
-        return Ok(Some(refusal.into()));
+        return Some(refusal.into());
     }
     if recorded != Some(topic.id) {
         let message = format!(
@@ -212,27 +222,23 @@ async fn known_topic(scene: &mut Scene<'_>, topic: &Topic) -> Result<Option<Outc
             topic.name,
             topic.id
         );
-        return Ok(Some(hold(
-            Reason::TopicNotReady,
-            message,
-            Action::Retry(Pace::FAST),
-        )));
+        return Some(hold(Reason::TopicNotReady, message, Action::Retry(Pace::FAST)));
     }
     let entries = match ledger::read(&known) {
         Ok(entries) => entries,
-        Err(message) => return Ok(Some(hold(Reason::TopicNotReady, message, Action::AwaitChange))),
+        Err(message) => return Some(hold(Reason::TopicNotReady, message, Action::AwaitChange)),
     };
     let fingerprint = desired::fingerprint(&scene.object.spec);
     let uid = scene.object.uid().unwrap_or_default();
     let name = scene.object.name_any();
     let before = ledger::done_before(&entries, &name, &fingerprint, topic.id);
-    Ok(before.or_else(|| entries.iter().find(|entry| entry.uid == uid)).map(|entry| {
+    before.or_else(|| entries.iter().find(|entry| entry.uid == uid)).map(|entry| {
         let message = format!(
             "this very purge was carried out on {} and removed {} records; to purge again, use another name",
             entry.time, entry.records
         );
         hold(Reason::AlreadyDone, message, Action::AwaitChange)
-    }))
+    })
 }
 
 type Looked = Result<(Pinned, Vec<GroupImpact>), plan::Refusal>;
@@ -246,24 +252,28 @@ async fn look(scene: &Scene<'_>, topic: Topic) -> Result<Looked, KafkaError> {
     };
     let admin = &*scene.kafka.admin;
     let cut_time = plan::cut_time(desired, now);
-    let sight = observe::sight(admin, topic, &scope, cut_time).await?;
+    let groups = groups(scene, scope.clone());
+    let (sight, groups) = tokio::try_join!(observe::sight(admin, topic, &scope, cut_time), groups)?;
     let pinned = match plan::pin(desired, &sight, now) {
         Ok(pinned) => pinned,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let groups = impact(scene, &pinned.partitions).await?;
-    Ok(Ok((pinned, groups)))
+    let impacts = plan::impact(&pinned.partitions, &groups);
+    Ok(Ok((pinned, impacts)))
 }
 
-/// What the purge means for consumer groups at this moment. Where they hold nothing up, not seeing them is no matter.
-async fn impact(scene: &Scene<'_>, partitions: &[PartitionPlan]) -> Result<Vec<GroupImpact>, KafkaError> {
-    let scope: BTreeSet<PartitionId> = partitions.iter().map(|plan| plan.partition.into()).collect();
-    let admin = &*scene.kafka.admin;
-    match admin.consumer_groups(scene.name.clone(), scope).await {
-        Ok(groups) => Ok(plan::impact(partitions, &groups)),
+/// The consumer groups on the topic. Where they hold nothing up, not seeing them is no matter.
+async fn groups(scene: &Scene<'_>, scope: BTreeSet<PartitionId>) -> Result<Vec<ConsumerGroup>, KafkaError> {
+    match scene.kafka.admin.consumer_groups(scene.name.clone(), scope).await {
         Err(_) if scene.desired.guards.groups == ConsumerGroupsGuard::Ignore => Ok(vec![]),
-        Err(error) => Err(error),
+        answer => answer,
     }
+}
+
+/// What the purge means for consumer groups at this moment.
+async fn impact(scene: &Scene<'_>, partitions: &[PartitionPlan]) -> Result<Vec<GroupImpact>, KafkaError> {
+    let scope = partitions.iter().map(|plan| plan.partition.into()).collect();
+    Ok(plan::impact(partitions, &groups(scene, scope).await?))
 }
 
 /// Ends with the plan in the status and nothing else done.
@@ -284,8 +294,9 @@ async fn dry_run(mut scene: Scene<'_>, pinned: Pinned, groups: Vec<GroupImpact>)
     Ok(scene.end(hold(Reason::DryRun, message, Action::AwaitChange)))
 }
 
-/// Asks what stands before a plan that is written down, and begins with it.
-async fn begin(mut scene: Scene<'_>) -> Result<End, Error> {
+/// Asks what stands before a plan that is written down, and begins with it. `impacts` is what was seen of consumer groups
+/// when the plan was made, if that was just now.
+async fn begin(mut scene: Scene<'_>, impacts: Option<Vec<GroupImpact>>) -> Result<End, Error> {
     let now = scene.ctx.now();
     if scene.desired.suspend {
         let message = format!(
@@ -304,12 +315,14 @@ async fn begin(mut scene: Scene<'_>) -> Result<End, Error> {
     }
     let held = match plan::begins_in_time(&scene.desired, now) {
         Err(refusal) => Some(refusal.into()),
-        Ok(()) => overdue(&scene, now).or_else(|| producers_away(&scene)),
+        Ok(()) => overdue(&scene, now)
+            .or_else(|| too_many_deletions(&scene))
+            .or_else(|| producers_away(&scene)),
     };
     if let Some(outcome) = held {
         return Ok(scene.end(outcome));
     }
-    match consumers_out_of_the_way(&mut scene, now).await {
+    match consumers_out_of_the_way(&mut scene, now, impacts).await {
         Ok(None) => clear::begin(scene).await,
         Ok(Some(outcome)) => Ok(scene.end(outcome)),
         Err(error) => Ok(scene.failed(&error)),
@@ -341,6 +354,26 @@ fn until(scene: &Scene<'_>, now: Timestamp, wait: Option<Duration>) -> Action {
     ends.chain(wait).min().map_or(Action::AwaitChange, Action::After)
 }
 
+/// Holds a Recreate while too many topics await their deletion, whatever for.
+fn too_many_deletions(scene: &Scene<'_>) -> Option<Outcome> {
+    let key = cluster_key(&Key::of(&*scene.object), &scene.cluster_ref);
+    let cluster = scene.ctx.stores.clusters.object(&key)?;
+    let recreates = scene.desired.method == PurgeMethod::Recreate;
+    if !recreates || !matches!(destruction::permission(scene.ctx, &cluster), Standing::Held(_)) {
+        return None;
+    }
+    // The KafkaCluster says how many, and how they are released; its own look may be a minute ahead.
+    let conditions = cluster.status.as_ref().map(|status| &status.conditions[..]);
+    if find(conditions.unwrap_or_default(), destruction::DESTRUCTION_HOLD).is_none() {
+        scene.ctx.queues.clusters.add(key.clone());
+    }
+    let message = format!(
+        "too many topics of KafkaCluster {key} await their deletion at once, and none is deleted: its condition \
+         DestructionHold says how many, and how they are released; to take this purge back, delete it"
+    );
+    Some(hold(Reason::DestructionHold, message, Action::After(HELD)))
+}
+
 /// Waits for producers' pods, where the purge wants them away.
 fn producers_away(scene: &Scene<'_>) -> Option<Outcome> {
     if !scene.desired.quiesce_producers && scene.desired.method != PurgeMethod::Recreate {
@@ -361,6 +394,7 @@ pub(super) fn pods_away(scene: &Scene<'_>, role: Role) -> Option<Outcome> {
 async fn consumers_out_of_the_way(
     scene: &mut Scene<'_>,
     now: Timestamp,
+    impacts: Option<Vec<GroupImpact>>,
 ) -> Result<Option<Outcome>, KafkaError> {
     let guard = scene.desired.guards.groups;
     if guard == ConsumerGroupsGuard::Ignore {
@@ -377,7 +411,10 @@ async fn consumers_out_of_the_way(
                 .map_or(plan.cut, |span| span.end.get());
         }
     }
-    let impacts = impact(scene, &partitions).await?;
+    let impacts = match impacts {
+        Some(impacts) if scene.desired.method != PurgeMethod::Recreate => impacts,
+        _ => impact(scene, &partitions).await?,
+    };
     let standing = plan::in_the_way(guard, &impacts);
     let Some(first) = standing.first() else {
         return Ok(None);

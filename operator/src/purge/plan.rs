@@ -418,6 +418,17 @@ pub fn left(partitions: &[PartitionPlan], starts: &BTreeMap<PartitionId, Offset>
     partitions.iter().map(of_partition).sum()
 }
 
+/// The partitions whose log begins at its cut, or beyond.
+#[must_use]
+pub fn reached(
+    partitions: &[PartitionPlan],
+    starts: &BTreeMap<PartitionId, Offset>,
+) -> BTreeSet<PartitionId> {
+    let cuts = partitions.iter().map(|plan| (plan.partition.into(), plan.cut));
+    let reached = cuts.filter(|(id, cut)| starts.get(id).is_some_and(|start| start.get() >= *cut));
+    reached.map(|(id, _)| id).collect()
+}
+
 /// Brings a topic that somebody else created in our place to the saved shape, or says why that cannot be.
 pub fn reshaped(topic: &Topic, saved: &SavedTopic) -> Result<Vec<Action>, String> {
     let again = again(&topic.name, saved).ok_or("the topic's shape was not saved")?;

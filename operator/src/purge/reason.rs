@@ -30,6 +30,8 @@ pub enum Reason {
     WaitingForConsumers,
     /// Pods of producers, or of consumers of a topic to create again, are on their way out.
     WaitingForPods,
+    /// Too many topics await their deletion at once.
+    DestructionHold,
     /// Records are being cleared.
     Purging,
     /// The lowered retention has not done its work yet.
@@ -78,7 +80,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Complete,
         Self::AlreadyDone,
         Self::DryRun,
@@ -91,6 +93,7 @@ impl Reason {
         Self::PurgeInProgress,
         Self::WaitingForConsumers,
         Self::WaitingForPods,
+        Self::DestructionHold,
         Self::Purging,
         Self::WaitingForRetention,
         Self::Restoring,
@@ -131,6 +134,7 @@ impl Reason {
             Self::PurgeInProgress => "PurgeInProgress",
             Self::WaitingForConsumers => "WaitingForConsumers",
             Self::WaitingForPods => "WaitingForPods",
+            Self::DestructionHold => "DestructionHold",
             Self::Purging => "Purging",
             Self::WaitingForRetention => "WaitingForRetention",
             Self::Restoring => "Restoring",
@@ -187,7 +191,7 @@ impl Reason {
             Progress::Working | Progress::Halted => false,
             Progress::Stalled => !matches!(
                 self,
-                Self::PartlyDone | Self::NotAuthorized | Self::PolicyViolation
+                Self::PartlyDone | Self::NotAuthorized | Self::PolicyViolation | Self::DestructionHold
             ),
         }
     }

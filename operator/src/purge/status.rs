@@ -1,5 +1,7 @@
 //! Writes down what became of a pass, and what the next one must know. Pure.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::KafkaTopicPurgeStatus;
@@ -10,6 +12,7 @@ use ottla_kafka::types::{ClusterId, PartitionId, TopicName};
 
 use super::plan::{Pinned, Refusal};
 use super::reason::Reason;
+use crate::pods::pacing;
 use crate::runtime::Action;
 use crate::runtime::backoff::Pace;
 use crate::runtime::conditions::{self, Fact, Progress, Truth};
@@ -63,7 +66,7 @@ impl Outcome {
             Class::Retriable | Class::Ambiguous | Class::Decide => Pace::FAST,
             Class::SlowRetry | Class::Terminal => Pace::SLOW,
         };
-        let message = match remedy(error.code()) {
+        let message = match remedy(error) {
             Some(remedy) => format!("{error}: {remedy}"),
             None => error.to_string(),
         };
@@ -91,16 +94,15 @@ fn reason_of(error: &KafkaError) -> Reason {
 }
 
 /// What a person can do about Kafka's answer.
-fn remedy(code: Option<ErrorCode>) -> Option<&'static str> {
-    Some(match code? {
-        ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
-            "grant the KafkaCluster's user the ACL for Delete on the topic (for RetentionFlip and allowPolicyFlip: \
-             AlterConfigs; for Recreate: Delete and Create)"
-        }
-        ErrorCode::CLUSTER_AUTHORIZATION_FAILED => "grant the KafkaCluster's user Create on the cluster",
-        ErrorCode::GROUP_AUTHORIZATION_FAILED => {
-            "grant the KafkaCluster's user Describe on the consumer groups, or set guards.consumerGroups to Ignore"
-        }
+fn remedy(error: &KafkaError) -> Option<String> {
+    if let Some(acl) = error.missing_acl() {
+        let besides = match error.code() {
+            Some(ErrorCode::GROUP_AUTHORIZATION_FAILED) => ", or set guards.consumerGroups to Ignore",
+            _ => "",
+        };
+        return Some(format!("grant the KafkaCluster's user the ACL {acl}{besides}"));
+    }
+    let text = match error.code()? {
         ErrorCode::POLICY_VIOLATION => {
             "the topic's cleanup.policy lacks delete, or a policy of the cluster forbids it; ask who runs Kafka"
         }
@@ -114,14 +116,15 @@ fn remedy(code: Option<ErrorCode>) -> Option<&'static str> {
             "the leader may have done it, and a replica lags behind; the same cut is asked for again"
         }
         _ => return None,
-    })
+    };
+    Some(text.to_owned())
 }
 
 /// Why a partition's records stayed, for the status.
 #[must_use]
 pub fn failure(partition: PartitionId, error: &KafkaError) -> PartitionFailure {
     let code = error.code();
-    let message = remedy(code).map_or_else(|| error.to_string(), str::to_owned);
+    let message = remedy(error).unwrap_or_else(|| error.to_string());
     PartitionFailure {
         partition: partition.get(),
         error: code.map_or_else(|| "NO_REPLY".to_owned(), |code| code.to_string()),
@@ -129,9 +132,17 @@ pub fn failure(partition: PartitionId, error: &KafkaError) -> PartitionFailure {
     }
 }
 
-/// The outcome of clearing partitions of which some failed.
+/// What became of partitions of which the leader's records are gone, though a replica has not followed yet.
+const LAGGING: &str = "applied, replicas lagging: the leader's log begins at the cut, and the same cut is asked for again \
+                       until each live replica has followed";
+
+/// The outcome of clearing partitions of which some failed. Of those in `applied` the leader's records are gone.
 #[must_use]
-pub fn partial(total: usize, failed: &[(PartitionId, KafkaError)]) -> Outcome {
+pub fn partial(
+    total: usize,
+    failed: &[(PartitionId, KafkaError)],
+    applied: &BTreeSet<PartitionId>,
+) -> Outcome {
     let done = total.saturating_sub(failed.len());
     // What heals by itself is waited for first; what only a person heals next; what never heals ends it.
     let rank = |error: &KafkaError| match (error.class(), error.code()) {
@@ -153,10 +164,19 @@ pub fn partial(total: usize, failed: &[(PartitionId, KafkaError)]) -> Outcome {
         "{done} of {total} partitions are done; partition {partition}: {}",
         outcome.message
     );
-    outcome.failures = failed
-        .iter()
-        .map(|(partition, error)| failure(*partition, error))
-        .collect();
+    if failed.iter().all(|(partition, _)| applied.contains(partition)) {
+        outcome.reason = Reason::Purging;
+        outcome.message =
+            format!("{done} of {total} partitions are done; partition {partition} and maybe more: {LAGGING}");
+    }
+    let told = |(partition, error): &(PartitionId, KafkaError)| {
+        let mut failure = failure(*partition, error);
+        if applied.contains(partition) {
+            LAGGING.clone_into(&mut failure.message);
+        }
+        failure
+    };
+    outcome.failures = failed.iter().map(told).collect();
     outcome.done = i32::try_from(done).ok();
     outcome
 }
@@ -215,6 +235,17 @@ pub fn next(
     (status != *previous).then_some(status)
 }
 
+/// Whether two statuses say the same but for figures, in messages and of consumer groups: such a change may wait a while.
+#[must_use]
+pub fn differs_in_figures_only(a: &KafkaTopicPurgeStatus, b: &KafkaTopicPurgeStatus) -> bool {
+    let core = |status: &KafkaTopicPurgeStatus| KafkaTopicPurgeStatus {
+        consumer_groups: vec![],
+        conditions: vec![],
+        ..status.clone()
+    };
+    pacing::same_reasons(&a.conditions, &b.conditions) && core(a) == core(b)
+}
+
 /// A status with an outcome in it.
 #[must_use]
 pub fn written(
@@ -246,4 +277,64 @@ pub fn written(
     ));
     status.conditions = conditions::build(&previous.conditions, facts, generation, now);
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn refused(partition: i32, code: ErrorCode) -> (PartitionId, KafkaError) {
+        let error = KafkaError::Refused {
+            operation: "delete the records of partition",
+            code,
+            message: None,
+        };
+        (partition.into(), error)
+    }
+
+    #[rstest]
+    #[case::forbidden_in_part(&[(1, ErrorCode::TOPIC_AUTHORIZATION_FAILED)], Reason::PartlyDone, 2)]
+    #[case::forbidden_at_all(
+        &[(0, ErrorCode::POLICY_VIOLATION), (1, ErrorCode::POLICY_VIOLATION), (2, ErrorCode::POLICY_VIOLATION)],
+        Reason::PolicyViolation,
+        0
+    )]
+    #[case::without_a_leader(&[(1, ErrorCode::LEADER_NOT_AVAILABLE)], Reason::Purging, 2)]
+    #[case::cut_short(&[(2, ErrorCode::OFFSET_OUT_OF_RANGE)], Reason::OffsetOutOfRange, 2)]
+    #[case::what_heals_by_itself_is_waited_for_first(
+        &[(0, ErrorCode::OFFSET_OUT_OF_RANGE), (1, ErrorCode::LEADER_NOT_AVAILABLE)],
+        Reason::Purging,
+        1
+    )]
+    fn what_was_done_of_it_is_told_with_kafkas_own_names(
+        #[case] failed: &[(i32, ErrorCode)],
+        #[case] reason: Reason,
+        #[case] done: i32,
+    ) {
+        let failed: Vec<_> = failed.iter().map(|(id, code)| refused(*id, *code)).collect();
+        let outcome = partial(3, &failed, &BTreeSet::new());
+        assert_eq!(
+            (outcome.reason, outcome.done),
+            (reason, Some(done)),
+            "{}",
+            outcome.message
+        );
+        assert!(
+            outcome
+                .message
+                .starts_with(&format!("{done} of 3 partitions are done"))
+        );
+        let names: Vec<String> = failed
+            .iter()
+            .map(|(_, error)| error.code().unwrap().to_string())
+            .collect();
+        let told: Vec<&str> = outcome
+            .failures
+            .iter()
+            .map(|failure| failure.error.as_str())
+            .collect();
+        assert_eq!(told, names);
+    }
 }

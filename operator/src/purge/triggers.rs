@@ -36,7 +36,14 @@ pub fn triggers(ctx: &Arc<Context>) {
         }
         let Some(purge) = new.or(old) else { return };
         let topic = topic_key(purge);
-        ctx.queues.topics.add(topic.clone());
+        // A topic is held only by a purge that has something to restore; of a purge's end it hears by its ledger.
+        let saves = |purge: Option<&Arc<KafkaTopicPurge>>| {
+            let status = purge.and_then(|purge| purge.status.as_ref());
+            status.is_some_and(|status| status.saved.is_some())
+        };
+        if saves(old) || saves(new) {
+            ctx.queues.topics.add(topic.clone());
+        }
         for other in ctx.stores.purges.objects() {
             let own = Key::of(&*other);
             if own != *key && topic_key(&other) == topic && is_unfinished(&other) {

@@ -31,11 +31,24 @@ async fn permitted(
     permit: Permit,
     request: Request<Body>,
 ) -> Result<Response<Body>, BoxError> {
+    #[cfg(feature = "failpoints")]
+    let point = super::failpoint::of_request(request.method(), request.uri().path());
+    #[cfg(feature = "failpoints")]
+    if let Some(point) = &point {
+        super::failpoint::before(point).await;
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && !permit.holds() {
         return Err(NotPermitted.into());
     }
-    Ok(client.send(request).await?)
+    let answer = client.send(request).await?;
+    #[cfg(feature = "failpoints")]
+    if let Some(point) = &point
+        && super::failpoint::after(point).await == super::failpoint::Fate::Lost
+    {
+        return Err(format!("the answer was lost at the point {point}").into());
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]

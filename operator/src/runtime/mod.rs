@@ -11,6 +11,8 @@ pub mod context;
 pub mod controller;
 pub mod error;
 pub mod events;
+#[cfg(any(test, feature = "failpoints"))]
+pub mod failpoint;
 pub mod guard;
 pub mod health;
 pub mod key;

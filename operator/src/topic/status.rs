@@ -164,7 +164,10 @@ impl Outcome {
         };
         Self {
             reason,
-            message: error.to_string(),
+            message: match error.missing_acl() {
+                Some(acl) => format!("{error}: grant the KafkaCluster's user the ACL {acl}"),
+                None => error.to_string(),
+            },
             shape,
             difference: vec![],
             movement: Movement::Keep,

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use ottla_crds::topic::Difference;
 use ottla_crds::{KafkaCluster, KafkaTopic, KafkaTopicStatus};
 use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery};
+use ottla_kafka::error::KafkaError;
 use ottla_kafka::types::{ClusterId, TopicName};
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -156,11 +157,10 @@ fn at_rest(
 async fn suspects(admin: &dyn Admin, chunk: &[AtRest], figures: &mut Figures) -> Option<Vec<Key>> {
     let names: BTreeSet<TopicName> = chunk.iter().map(|topic| topic.desired.name.clone()).collect();
     let mut topics = admin.describe_topics(names).await;
-    if topics.values().any(|answer| {
-        answer
-            .as_ref()
-            .is_err_and(ottla_kafka::error::KafkaError::is_connection)
-    }) {
+    if topics
+        .values()
+        .any(|answer| answer.as_ref().is_err_and(KafkaError::is_connection))
+    {
         return None;
     }
     figures.take_in(
@@ -189,14 +189,19 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest], figures: &mut Figures) ->
     };
     let is_suspect = |topic: &&AtRest| {
         let name = &topic.desired.name;
+        // A right that was taken is told, once: what cannot be seen is not as it should be.
+        let denied = |error: &KafkaError| {
+            error.missing_acl().is_some() && reason(&topic.object) != Reason::NotAuthorized.as_str()
+        };
         let sight = match topics.get(name) {
             Some(Ok(Some(seen))) => match configs.get(name) {
-                Some(Err(_)) => return false,
+                Some(Err(error)) => return denied(error),
                 Some(Ok(config)) => observe::live(seen, config.clone()),
                 None => observe::live(seen, BTreeMap::new()),
             },
             Some(Ok(None)) => return reason(&topic.object) != Reason::TopicGone.as_str(),
-            _ => return false,
+            Some(Err(error)) => return denied(error),
+            None => return false,
         };
         sight.is_ok_and(|live| differs(topic, live))
     };

@@ -1,5 +1,8 @@
 //! What keeps a purge from removing anything: each guard with the purge that passes it.
 
+use std::time::Duration;
+
+use ottla_crds::KafkaTopicPurge;
 use ottla_kafka::admin::TopicPartition;
 use ottla_kafka::error::ErrorCode;
 use ottla_kafka::fake::{Call, FakeGroup, Fault};
@@ -82,6 +85,42 @@ async fn a_group_that_has_not_read_what_is_to_go_is_waited_for() {
     world.settle().await;
     assert_eq!(world.state("careful"), "Complete");
     assert_eq!(world.spans("orders"), [(10, 60)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_reads_on_does_not_have_the_status_rewritten_at_every_look() {
+    let world = World::with_orders(1, &[100]).await;
+    world.kafka.set_group("billing", group(true, 0));
+    world.purge("careful", json!({"cut": {"type": "All"}}));
+    world.settle().await;
+    let unread =
+        || world.api.get(PURGES, "careful").unwrap()["status"]["consumerGroups"][0]["unread"].clone();
+    assert_eq!(
+        (world.state("careful").as_str(), unread()),
+        ("WaitingForConsumers", json!(100))
+    );
+    let before = world.api.writes().len();
+    for read in 1..=7 {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        world.kafka.set_group("billing", group(true, read));
+        world.pass().await;
+    }
+    assert_eq!(
+        (world.api.writes().len(), unread()),
+        (before, json!(100)),
+        "figures wait"
+    );
+    tokio::time::advance(Duration::from_secs(2)).await;
+    world.pass().await;
+    assert_eq!(
+        (world.api.writes().len(), unread()),
+        (before + 1, json!(93)),
+        "and are told in time"
+    );
+    // Another reason is told at once.
+    world.kafka.set_group("billing", group(true, 100));
+    world.settle().await;
+    assert_eq!(world.state("careful"), "Complete");
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,4 +220,49 @@ async fn a_topic_of_another_object_is_not_purged() {
     world.settle().await;
     assert_eq!(world.state("stolen"), "TopicOwnedByOther");
     assert_eq!(world.spans("orders"), [(0, 10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_topics_to_be_deleted_by_purges_wait_for_a_person_and_records_do_not() {
+    let world = World::with_orders(1, &[10]).await;
+    world.destruction_limit(1);
+    world.topic("bills", json!({"partitions": 1}));
+    world.settle().await;
+    let before = world.kafka.topics();
+    let recreate = |topic: &str| json!({"topicRef": {"name": topic}, "method": "Recreate", "confirm": topic, "cut": {"type": "All"}});
+    world.purge("a", recreate("orders"));
+    world.purge("b", recreate("bills"));
+    world.settle().await;
+    for name in ["a", "b"] {
+        assert_eq!(world.state(name), "DestructionHold", "{}", world.message(name));
+    }
+    assert_eq!(world.kafka.topics(), before, "not one is gone");
+    let world = world.restarted();
+    world.settle().await;
+    assert_eq!(world.kafka.topics(), before, "nor after a restart");
+    // One that is taken back leaves few enough.
+    world.api.delete(PURGES, "b");
+    world.settle().await;
+    assert_eq!(world.state("a"), "Complete", "{}", world.message("a"));
+    assert_eq!(world.live("bills"), before.get(&name_of("bills")).cloned());
+
+    let world = World::with_orders(1, &[10]).await;
+    world.destruction_limit(0);
+    world.purge("records", json!({"cut": {"type": "All"}}));
+    world.settle().await;
+    assert_eq!(world.state("records"), "Complete");
+}
+
+#[test]
+fn a_step_of_another_release_is_none_of_ours() {
+    let purge = |step: &str| {
+        json!({
+            "apiVersion": "ottla.dev/v1alpha1", "kind": "KafkaTopicPurge", "metadata": {"name": "p", "namespace": "kafka"},
+            "spec": {"topicRef": {"name": "orders"}, "cut": {"type": "All"}}, "status": {"step": step},
+        })
+    };
+    let read = |step| serde_json::from_value::<KafkaTopicPurge>(purge(step));
+    assert!(read("Clearing").is_ok());
+    // Such an object is set aside as one that cannot be read, and nothing goes.
+    assert!(read("Shredding").is_err());
 }

@@ -179,3 +179,20 @@ async fn of_two_purges_of_a_topic_the_second_waits() {
     world.settle().await;
     assert_eq!(world.state("b-second"), "Complete");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_lost_its_status_after_its_end_removes_nothing() {
+    let world = World::with_orders(1, &[10]).await;
+    world.purge("nightly", json!({"cut": {"type": "All"}}));
+    world.settle().await;
+    assert_eq!(world.state("nightly"), "Complete");
+    world.append("orders", 0, 5, 100);
+    // As a backup brings it back: the same object, and nothing of what became of it.
+    let mut object = world.api.get(PURGES, "nightly").unwrap();
+    object["status"] = json!({});
+    world.api.put(PURGES, object);
+    let world = world.restarted();
+    world.settle().await;
+    assert_eq!(world.state("nightly"), "AlreadyDone");
+    assert_eq!(world.spans("orders"), [(10, 15)]);
+}

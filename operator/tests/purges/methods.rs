@@ -1,5 +1,7 @@
 //! The methods that lower or delete what they restore or create again.
 
+use ottla_kafka::error::ErrorCode;
+use ottla_kafka::fake::{Call, Fault};
 use serde_json::{Value, json};
 
 use crate::world::{PURGES, TOPICS, World, name_of};
@@ -165,4 +167,37 @@ async fn a_topic_created_again_is_ours_and_has_its_shape() {
     world.settle().await;
     assert_eq!(world.state("anew"), "AlreadyDone");
     assert_eq!(world.live("orders").unwrap().id, after.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_has_acted_while_a_replica_lags_is_told_as_that_and_asked_again() {
+    for (fault, applied) in [
+        (Fault::RefuseDone(ErrorCode::REQUEST_TIMED_OUT), true),
+        (Fault::Refuse(ErrorCode::REQUEST_TIMED_OUT), false),
+    ] {
+        let world = World::with_orders(2, &[10, 10]).await;
+        world.kafka.inject(Call::DeleteRecords, fault);
+        world.purge("lags", all("DeleteRecords"));
+        world.pass().await;
+        let status = world.api.get(PURGES, "lags").unwrap()["status"].clone();
+        let failure = &status["failures"][0];
+        let told = failure["message"].as_str().unwrap();
+        assert_eq!(failure["error"], "REQUEST_TIMED_OUT");
+        assert_eq!(told.contains("applied, replicas lagging"), applied, "{told}");
+        assert_eq!(
+            world.message("lags").contains("replicas lagging"),
+            applied,
+            "{}",
+            world.message("lags")
+        );
+        assert_eq!(
+            world.condition("lags", "Complete"),
+            "False",
+            "not before Kafka says so"
+        );
+        world.append("orders", 0, 5, 1_000);
+        world.settle().await;
+        assert_eq!(world.state("lags"), "Complete", "{}", world.message("lags"));
+        assert_eq!(world.spans("orders"), [(10, 15), (10, 10)], "the same cut again");
+    }
 }

@@ -108,6 +108,12 @@ impl World {
         self.api.put(TOPICS, object("KafkaTopic", name, spec));
     }
 
+    /// How many topics may await their deletion at once.
+    pub(crate) fn destruction_limit(&self, limit: i64) {
+        let spec = json!({"bootstrapServers": ["kafka:9092"], "destructionLimit": limit});
+        self.api.put(CLUSTERS, object("KafkaCluster", "kafka", spec));
+    }
+
     /// A purge of topic `orders`, unless the spec says otherwise.
     pub(crate) fn purge(&self, name: &str, mut spec: Value) {
         if spec["topicRef"].is_null() {

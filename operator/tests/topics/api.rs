@@ -22,7 +22,9 @@ struct State {
     /// Writes that are refused with 409 before others are taken.
     conflicts: usize,
     /// Who may not be read or written: `<plural>/<namespace>`.
-    forbidden: Vec<String>,
+    forbidden_in: Vec<String>,
+    /// What kind may not be read; none: all may.
+    forbidden: Option<&'static str>,
 }
 
 /// The API; clones are the same one.
@@ -172,13 +174,18 @@ impl Api {
     }
 
     /// Takes the right to a kind in a namespace away, or gives it back.
-    pub(crate) fn forbid(&self, plural: &str, namespace: &str, forbidden: bool) {
+    pub(crate) fn forbid_in(&self, plural: &str, namespace: &str, forbidden: bool) {
         let place = format!("{plural}/{namespace}");
         let mut state = self.state();
-        state.forbidden.retain(|other| *other != place);
+        state.forbidden_in.retain(|other| *other != place);
         if forbidden {
-            state.forbidden.push(place);
+            state.forbidden_in.push(place);
         }
+    }
+
+    /// Takes the right to read a kind, or gives it back.
+    pub(crate) fn forbid(&self, plural: Option<&'static str>) {
+        self.state().forbidden = plural;
     }
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
@@ -207,8 +214,11 @@ impl State {
             return (StatusCode::OK, self.list(uri));
         };
         let parts: Vec<&str> = rest.split('/').collect();
+        if self.forbidden == Some(parts[1]) {
+            return failure(StatusCode::FORBIDDEN, "the operator has no right to it");
+        }
         let path = format!("{}/{}/{}", parts[1], parts[0], parts[2]);
-        if self.forbidden.contains(&format!("{}/{}", parts[1], parts[0])) {
+        if self.forbidden_in.contains(&format!("{}/{}", parts[1], parts[0])) {
             return failure(StatusCode::FORBIDDEN, "the test took the right away");
         }
         if *method == Method::PATCH && self.conflicts > 0 {

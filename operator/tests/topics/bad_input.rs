@@ -150,6 +150,28 @@ async fn bad_secrets(#[case] secret: Option<Value>, #[case] reason: &str, #[case
     assert_eq!(world.ready("orders").1, "Ready", "healed without a restart");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_right_to_read_the_secret_that_is_taken_is_told_and_heals() {
+    let world = World::new();
+    world
+        .api
+        .put("secrets", secret("Opaque", json!({"password": "eA=="})));
+    world.cluster(json!({"bootstrapServers": ["kafka:9092"], "sasl": {
+        "mechanism": "Plain", "username": "u", "passwordFrom": {"name": "login", "key": "password"}}}));
+    world.topic("orders", json!({}));
+    world.settle().await;
+    let topics = world.kafka.topics();
+    world.api.forbid(Some("secrets"));
+    world.settle().await;
+    let cluster = world.api.get(CLUSTERS, "kafka").unwrap();
+    assert_eq!(ready_of(&cluster), ("False".into(), "SecretForbidden".into()));
+    assert!(cluster["status"].to_string().contains("grant it get on secrets"));
+    world.api.forbid(None);
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "Ready", "healed without a restart");
+    assert_eq!(world.kafka.topics(), topics);
+}
+
 #[rstest]
 #[case(json!({"bootstrapServers": []}))]
 #[case(json!({"bootstrapServers": ["kafka"]}))]

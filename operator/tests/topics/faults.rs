@@ -286,7 +286,7 @@ async fn a_right_to_read_the_secret_that_was_taken_holds_and_heals_without_a_res
     world.topic("orders", json!({"partitions": 1}));
     world.settle().await;
     assert_eq!(world.ready("orders").1, "Ready");
-    world.api.forbid("secrets", "kafka", true);
+    world.api.forbid_in("secrets", "kafka", true);
     world.topic("orders", json!({"partitions": 2}));
     let changes = world.kafka.changes();
     let actions = world.pass().await;
@@ -304,7 +304,7 @@ async fn a_right_to_read_the_secret_that_was_taken_holds_and_heals_without_a_res
     world.settle().await;
     assert_eq!(world.api.writes().len(), writes, "said once");
 
-    world.api.forbid("secrets", "kafka", false);
+    world.api.forbid_in("secrets", "kafka", false);
     world.settle().await;
     assert_eq!(world.ready("orders").1, "Ready");
     assert_eq!(world.live("orders").unwrap().partitions.len(), 2);
@@ -319,7 +319,7 @@ async fn a_namespace_whose_secret_goes_first_ends(#[case] restart: bool) {
     with_login(&world);
     world.topic("orders", json!({"deletionPolicy": "Delete"}));
     world.settle().await;
-    world.api.forbid("secrets", "kafka", true);
+    world.api.forbid_in("secrets", "kafka", true);
     world.settle().await;
     if restart {
         world = world.restarted();
@@ -355,7 +355,7 @@ async fn rights_that_went_before_the_objects_destroy_nothing_twice_and_end_when_
     world.settle().await;
     world.api.delete(TOPICS, "orders");
     world.sync();
-    world.api.forbid(TOPICS, "kafka", true);
+    world.api.forbid_in(TOPICS, "kafka", true);
     tokio::time::advance(Duration::from_secs(3)).await;
     for _ in 0..5 {
         assert!(
@@ -367,7 +367,7 @@ async fn rights_that_went_before_the_objects_destroy_nothing_twice_and_end_when_
         world.live("orders").is_some(),
         "who cannot read the object as it is destroys nothing"
     );
-    world.api.forbid(TOPICS, "kafka", false);
+    world.api.forbid_in(TOPICS, "kafka", false);
     world.settle().await;
     assert_eq!(
         (world.api.get(TOPICS, "orders"), world.live("orders")),

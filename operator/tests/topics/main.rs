@@ -23,6 +23,7 @@ mod preview;
 mod properties;
 mod release;
 mod replication;
+mod rights;
 mod suspended;
 mod tenancy;
 mod throttle;

@@ -49,8 +49,9 @@ impl Work<'_> {
                     intended_ns: now_ns(),
                     ..self.prefix(end, end)
                 };
-                record::write_closing(&mut value, &prefix, &closing);
-                if let Err(error) = self.hand_over(partition, None, &value, Tag::Closing) {
+                let key = record::closing_key(self.ledger.incarnation, partition);
+                record::write_closing(&mut value, key.as_bytes(), &prefix, &closing);
+                if let Err(error) = self.hand_over(partition, Some(&key), &value, Tag::Closing) {
                     self.note(format!(
                         "cannot close the stream of partition {partition}: {error}"
                     ));

@@ -7,7 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use ottla_contract::compact::{Reader, Writer};
-use ottla_contract::report::{Closing, EvidenceKind};
+use ottla_contract::report::{Closing, EvidenceKind, Gap, MAX_GAPS};
 use ottla_contract::{Counters, Evidence, Incarnation, RunId, Share, Uid};
 
 use super::stream::Stream;
@@ -16,7 +16,9 @@ use crate::intervals::Intervals;
 
 /// Most bytes of the text; Kafka's default limit is 4,096.
 pub const MAX_METADATA_BYTES: usize = 3_500;
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+/// As it was before gaps were told.
+const WITHOUT_GAPS: u64 = 1;
 const KINDS: [EvidenceKind; 5] = [
     EvidenceKind::Lost,
     EvidenceKind::Duplicated,
@@ -118,6 +120,10 @@ impl Partition {
                 out.bytes(&incarnation.0.to_be_bytes());
             }
         }
+        out.count(self.gaps.len());
+        for gap in &self.gaps {
+            out.signed(gap.to).number(gap.records);
+        }
         BASE64.encode(out.into_bytes())
     }
 }
@@ -162,7 +168,8 @@ fn write_stream(out: &mut Writer, stream: &Stream) {
 }
 
 fn read(partition: i32, reader: &mut Reader<'_>) -> Option<Partition> {
-    if reader.number()? != VERSION {
+    let version = reader.number()?;
+    if version != VERSION && version != WITHOUT_GAPS {
         return None;
     }
     let (position, origin, approximate) = (reader.signed()?, reader.signed()?, reader.number()? != 0);
@@ -204,7 +211,18 @@ fn read(partition: i32, reader: &mut Reader<'_>) -> Option<Partition> {
             incarnation,
         })
     })?;
+    let gaps = if version == WITHOUT_GAPS {
+        vec![]
+    } else {
+        reader.list(|reader| {
+            Some(Gap {
+                to: reader.signed()?,
+                records: reader.number()?,
+            })
+        })?
+    };
     let fits = streams.len() <= MAX_STREAMS
+        && gaps.len() <= MAX_GAPS
         && streams.iter().map(Stream::intervals).sum::<usize>() <= MAX_INTERVALS + MAX_METADATA_BYTES;
     fits.then_some(Partition {
         number: partition,
@@ -213,6 +231,7 @@ fn read(partition: i32, reader: &mut Reader<'_>) -> Option<Partition> {
         counters,
         streams,
         evidence,
+        gaps,
         approximate,
         last: 0,
     })

@@ -369,6 +369,28 @@ fn what_was_gone_before_it_could_be_read_is_expired() {
     assert_eq!((partition.counters.lost, partition.counters.expired), (1, 7));
     partition.expire(5);
     assert_eq!(partition.position(), 14, "never backwards");
+    assert_eq!(partition.snapshot(false).gaps, [Gap { to: 10, records: 7 }]);
+}
+
+#[test]
+fn each_stretch_that_is_gone_is_told_apart_as_far_as_there_is_room() {
+    let mut partition = read(&[record(1, 0)]);
+    let mut sequence = 0;
+    for round in 1..=6 {
+        partition.expire(round * 10);
+        // Each time as many are missing as the round's number says.
+        sequence += round.cast_unsigned() + 1;
+        partition.observe(round * 10, None, &record(1, sequence));
+    }
+    let expected = [(30, 1 + 2 + 3), (40, 4), (50, 5), (60, 6)].map(|(to, records)| Gap { to, records });
+    assert_eq!(partition.snapshot(false).gaps, expected);
+    assert_eq!(partition.counters.expired, 21);
+    let again = Partition::decode(0, partition.position(), &partition.encode()).unwrap();
+    assert_eq!(again.snapshot(false), partition.snapshot(false));
+    // One that is not known to have held anything takes a place, and is not told of.
+    partition.expire(100);
+    let expected = [(40, 1 + 2 + 3 + 4), (50, 5), (60, 6)].map(|(to, records)| Gap { to, records });
+    assert_eq!(partition.snapshot(false).gaps, expected);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -186,6 +187,8 @@ pub(crate) fn judge_bounded(producers: &[ProducerReport], consumers: &[ConsumerR
         bounded: true,
         min_records: 0,
         require: Require::default(),
+        purges: &BTreeMap::new(),
+        purged_before: 0,
     })
 }
 

@@ -35,7 +35,8 @@ pub fn ensure(namespace: &str, passwords: bool) -> Result<()> {
     )
 }
 
-fn create(namespace: &str, name: &str, data: &[(&str, String)]) -> Result<()> {
+/// Creates a Secret, unless there is one of that name.
+pub fn create(namespace: &str, name: &str, data: &[(&str, String)]) -> Result<()> {
     if kubectl::get(&["secret", name, "-n", namespace])?.is_some() {
         return Ok(());
     }

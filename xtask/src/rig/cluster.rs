@@ -306,8 +306,13 @@ mod tests {
     fn the_committed_configuration_maps_what_kafka_advertises() {
         let config = config(Path::Rig).unwrap();
         assert!(config.contains("disableDefaultCNI"), "{config}");
-        let spare = (0..kafka::MOST_BROKERS).map(|broker| kafka::SPARE_NODE_PORT + u16::from(broker));
-        for port in spare.chain([kafka::NODE_PORT]) {
+        let first = [
+            kafka::SPARE_NODE_PORT,
+            kafka::SPARE_TLS_NODE_PORT,
+            kafka::SPARE_PROXIED_NODE_PORT,
+        ];
+        let spare = first.map(|first| (0..u16::from(kafka::MOST_BROKERS)).map(move |broker| first + broker));
+        for port in spare.into_iter().flatten().chain([kafka::NODE_PORT]) {
             assert!(
                 config.contains(&format!("\"hostPort\":{port}")),
                 "{port} in {config}"

@@ -3,13 +3,17 @@
 //!
 //! The demo's own objects are looked at and never changed: at the end its table must still say Pass.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
+use super::failing::{self, Failing};
 use super::{Tally, cargo_test, suite, suite_with};
 use crate::cmd::Cmd;
-use crate::images::Images;
+use crate::images::{self, Images};
 use crate::kafka::{self, Spec};
 use crate::kubectl::kubectl;
 use crate::{demo, diagnose, paths, ui};
@@ -18,10 +22,19 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
-/// e2e tests that share the cluster, and what supports them.
-const TOGETHER: &[&str] = &["--lib", "--bins", "--test", "together"];
+/// What tests cannot wait for: the brokers look at retention every few seconds. And what they need time for: a broker
+/// that stands still counts as alive for longer than a request may take.
+const OVERRIDES: [(&str, &str); 3] = [
+    ("log.retention.check.interval.ms", "1000"),
+    ("log.initial.task.delay.ms", "1000"),
+    ("broker.session.timeout.ms", "20000"),
+];
+/// What tells test binaries to leave out the tests for which Kafka must have TLS: the shared one has none.
+const NEED_TLS: [&str; 2] = ["--skip", "another_ca_is_named"];
+/// e2e tests that share the cluster. Always of the whole workspace: a part of it would be built with other features.
+const TOGETHER: &[&str] = &["--workspace", "--test", "together"];
 /// e2e tests that need the cluster for themselves.
-const ALONE: &[&str] = &["--test", "alone"];
+const ALONE: &[&str] = &["--workspace", "--test", "alone"];
 /// e2e tests at the same time: the node has few cores, but most of a test is waiting.
 const THREADS: &str = "--test-threads=8";
 const ONE: &str = "--test-threads=1";
@@ -37,20 +50,97 @@ pub(super) enum Which<'a> {
     Soak,
 }
 
+/// A suite of e2e tests: its name, the test binaries, and what these are told.
+type Suite<'a> = (&'static str, &'static [&'static str], Vec<&'a str>);
+
 impl<'a> Which<'a> {
-    /// The suites of e2e tests: a name, the test binaries, and what these are told.
-    fn user_suites(self) -> Vec<(&'static str, &'static [&'static str], Vec<&'a str>)> {
-        let (together, alone) = (("e2e tests", TOGETHER), ("e2e tests, one at a time", ALONE));
-        let suite = |(name, binaries), arguments| (name, binaries, arguments);
-        match self {
-            Self::All => vec![suite(together, vec![THREADS]), suite(alone, vec![ONE])],
-            Self::Named(filter) => vec![
-                suite(together, vec![filter, THREADS]),
-                suite(alone, vec![filter, ONE]),
-            ],
-            Self::Soak => vec![suite(alone, vec!["--ignored", ONE])],
-        }
+    /// The suite of e2e tests that share the cluster.
+    fn together(self) -> Option<Suite<'a>> {
+        let told = match self {
+            Self::All => vec![THREADS],
+            Self::Named(filter) => vec![filter, THREADS],
+            Self::Soak => return None,
+        };
+        Some(("e2e tests", TOGETHER, told))
     }
+
+    /// The suite of e2e tests that need it for themselves.
+    fn alone(self) -> Suite<'a> {
+        let told = match self {
+            Self::All => vec![ONE],
+            Self::Named(filter) => vec![filter, ONE],
+            Self::Soak => vec!["--ignored", ONE],
+        };
+        ("e2e tests, one at a time", ALONE, told)
+    }
+}
+
+/// Builds all tests, and answers where the operator is that is built with them.
+fn build() -> Result<PathBuf> {
+    let user = [TOGETHER, ALONE, &["--no-run", "--quiet"]].concat();
+    cargo_test(&user).log("build-e2e-tests").run()?;
+    let all = [
+        "--workspace",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ];
+    let messages = cargo_test(&all).log("build-tests").output()?;
+    let mut built = messages.lines().filter_map(images::executable);
+    built
+        .find(|file| file.ends_with("ottla-operator"))
+        .context("cargo built no ottla-operator")
+}
+
+/// The tests that are no user's: everything but `e2e/`, and the contract suite once more against the newest Kafka.
+fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let all = cargo_test(&["--workspace"]);
+    suite_with(
+        "unit, contract and client tests",
+        &mut tally,
+        shared.environment(all),
+        &NEED_TLS,
+    )?;
+    let contract = cargo_test(&[
+        "--workspace",
+        "--test",
+        "contract",
+        "--test",
+        "live",
+        "--test",
+        "kafka",
+    ]);
+    // An e2e test may have taken that Kafka away just now.
+    let _shared = ui::step("await the throw-away Kafka", |_| {
+        let lock = File::create(spare_lock())?;
+        lock.lock_shared()?;
+        Ok(lock)
+    })?;
+    suite(
+        &format!("contract and client tests on Kafka {} with TLS", kafka::NEWEST),
+        &mut tally,
+        newest.environment(contract),
+    )?;
+    Ok(tally)
+}
+
+/// The file that is locked by whoever uses the throw-away Kafka beside the e2e tests, or takes it away.
+fn spare_lock() -> PathBuf {
+    paths::run().join("spare.lock")
+}
+
+/// What a user does and sees.
+fn as_user(shared: &Live, failing: &Failing, suite: Option<Suite<'_>>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    if let Some((name, binaries, arguments)) = suite {
+        suite_with(
+            name,
+            &mut tally,
+            failing.environment(shared.environment(cargo_test(binaries))),
+            &arguments,
+        )?;
+    }
+    Ok(tally)
 }
 
 /// Runs live tests.
@@ -59,6 +149,9 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     ui::step("remove what earlier tests left", |_| sweep())?;
     let spare = Spec {
         brokers: kafka::MOST_BROKERS,
+        overrides: OVERRIDES
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
         ..Spec::throw_away(SPARE, kafka::NEWEST)
     };
     kafka::deploy(&spare)?;
@@ -67,31 +160,29 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         &format!("127.0.0.1:{}", kafka::NODE_PORT),
         &up.images,
     )?;
-    let newest = Live::new(SPARE, &spare.bootstrap(), &up.images)?;
+    let newest = Live {
+        trusts: Some(kafka::certificates::trusted(SPARE)?),
+        ..Live::new(SPARE, &Spec::tls_bootstrap(), &up.images)?
+    };
+    let operator = ui::step("build the tests", |_| build())?;
+    let failing = failing::ensure(operator)?;
     if which == Which::All {
         tally.check(
             "Kafka's outward face",
             ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
         );
-        let all = cargo_test(&["--workspace", "--exclude", "ottla-e2e"]);
-        suite("unit, contract and client tests", tally, shared.environment(all))?;
-        let contract = cargo_test(&["-p", "ottla-kafka", "--tests"]);
-        suite(
-            &format!("contract tests on Kafka {}", kafka::NEWEST),
-            tally,
-            newest.environment(contract),
-        )?;
+        // Most of an e2e test is waiting, and most of the others is work: they run side by side.
+        let (beside, together) = thread::scope(|scope| {
+            let beside = scope.spawn(|| without_user(&shared, &newest));
+            let together = as_user(&shared, &failing, which.together());
+            (beside.join(), together)
+        });
+        tally.absorb(beside.map_err(|_| anyhow!("a thread that ran tests panicked"))??);
+        tally.absorb(together?);
+    } else {
+        tally.absorb(as_user(&shared, &failing, which.together())?);
     }
-    ui::heading("As a user");
-    for (name, binaries, arguments) in which.user_suites() {
-        let selection = [&["-p", "ottla-e2e"], binaries].concat();
-        suite_with(
-            name,
-            tally,
-            shared.environment(cargo_test(&selection)),
-            &arguments,
-        )?;
-    }
+    tally.absorb(as_user(&shared, &failing, Some(which.alone()))?);
     kafka::remove(SPARE)?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(
@@ -107,6 +198,8 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
 struct Live {
     bootstrap: String,
     sasl: String,
+    /// A folder with the CA to trust; none: without TLS.
+    trusts: Option<PathBuf>,
     binaries: String,
 }
 
@@ -115,6 +208,7 @@ impl Live {
     fn new(namespace: &str, bootstrap: &str, images: &Images) -> Result<Self> {
         Ok(Self {
             bootstrap: bootstrap.to_owned(),
+            trusts: None,
             sasl: format!("ScramSha512:user1:{}", kafka::password(namespace)?),
             binaries: format!(
                 "{}:{}",
@@ -132,8 +226,10 @@ impl Live {
             .env("OTTLA_TEST_TOOLS", paths::bin())
             .env("OTTLA_TEST_BOOTSTRAP", &self.bootstrap)
             .env("OTTLA_TEST_SASL", &self.sasl)
+            .env("OTTLA_TEST_TLS", self.trusts.as_deref().unwrap_or(Path::new("")))
             .env("OTTLA_TEST_BINARIES", &self.binaries)
             .env("OTTLA_TEST_SPARE_KAFKA", SPARE)
+            .env("OTTLA_TEST_SPARE_LOCK", spare_lock())
     }
 }
 

@@ -60,6 +60,13 @@ impl Tally {
         sentence
     }
 
+    /// Counts what another has counted.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+        self.skipped.extend(other.skipped);
+    }
+
     /// Counts a suite that failed without naming a test: one that does not build, or that was killed.
     pub(super) fn broken(&mut self, suite: &str, stderr: &str) {
         if self.failed.iter().any(|name| name.starts_with(suite)) {

@@ -9,21 +9,24 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-/// A table's row: what was measured, and with how many topics.
+/// A table's row: what was measured, and with how many of what the bench counts.
 type Name = (usize, String);
 
 /// Everything measured so far.
 pub struct Figures {
+    /// What the first column counts.
+    counted: &'static str,
     order: Vec<Name>,
     values: BTreeMap<Name, (&'static str, Vec<f64>)>,
     file: Option<File>,
 }
 
 impl Figures {
-    /// None yet; each will go to that file too.
-    pub fn new(file: Option<&Path>) -> Result<Self> {
+    /// None yet, by how many of what is counted; each will go to that file too.
+    pub fn new(counted: &'static str, file: Option<&Path>) -> Result<Self> {
         let create = |path: &Path| File::create(path).with_context(|| format!("create {}", path.display()));
         Ok(Self {
+            counted,
             order: vec![],
             values: BTreeMap::new(),
             file: file.map(create).transpose()?,
@@ -33,7 +36,7 @@ impl Figures {
     /// Takes in one figure.
     pub fn add(&mut self, scale: usize, what: &str, unit: &'static str, value: f64) -> Result<()> {
         let line = json!({
-            "topics": scale, "what": what, "unit": unit, "value": rounded(value), "load": load_average(),
+            self.counted: scale, "what": what, "unit": unit, "value": rounded(value), "load": load_average(),
         });
         say(&line.to_string());
         if let Some(file) = &mut self.file {
@@ -62,7 +65,10 @@ impl Figures {
     /// Prints the table: median, least and greatest over the repeats.
     pub fn show(&self) {
         say("");
-        say("| topics | what | unit | median | least | greatest | n |");
+        say(&format!(
+            "| {} | what | unit | median | least | greatest | n |",
+            self.counted
+        ));
         say("|---|---|---|---|---|---|---|");
         for name in &self.order {
             let Some((unit, values)) = self.values.get(name) else {

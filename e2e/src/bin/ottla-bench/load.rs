@@ -14,9 +14,13 @@ use crate::place::Place;
 /// Calls under way at once.
 const CLIENTS: usize = 16;
 
-/// Creates all objects; answers when each call began.
-pub async fn create(place: &Place, objects: Vec<DynamicObject>) -> Result<HashMap<String, Instant>> {
-    let api = place.api(Kind::Topic);
+/// Creates all objects of a kind; answers when each call began.
+pub async fn create(
+    place: &Place,
+    kind: Kind,
+    objects: Vec<DynamicObject>,
+) -> Result<HashMap<String, Instant>> {
+    let api = place.api(kind);
     let calls = stream::iter(objects).map(|object| create_one(&api, object));
     calls.buffer_unordered(CLIENTS).try_collect().await
 }
@@ -27,11 +31,11 @@ pub async fn create_one(api: &Api<DynamicObject>, object: DynamicObject) -> Resu
     let asked = Instant::now();
     api.create(&PostParams::default(), &object)
         .await
-        .with_context(|| format!("create KafkaTopic {name}"))?;
+        .with_context(|| format!("create {name}"))?;
     Ok((name, asked))
 }
 
-/// Patches all objects alike; answers when each call began.
+/// Patches all topics alike; answers when each call began.
 pub async fn patch(place: &Place, names: &[String], patch: &Value) -> Result<HashMap<String, Instant>> {
     let api = place.api(Kind::Topic);
     let calls = stream::iter(names).map(async |name| {
@@ -44,7 +48,7 @@ pub async fn patch(place: &Place, names: &[String], patch: &Value) -> Result<Has
     calls.buffer_unordered(CLIENTS).try_collect().await
 }
 
-/// Deletes all objects; answers when each call began.
+/// Deletes all topics; answers when each call began.
 pub async fn delete(place: &Place, names: &[String]) -> Result<HashMap<String, Instant>> {
     let calls = stream::iter(names).map(async |name| {
         let asked = place.delete(Kind::Topic, name).await?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::Args;
+use crate::Common;
 
 /// The KafkaCluster that works.
 pub const GOOD: &str = "kafka";
@@ -36,7 +36,7 @@ pub struct Place {
     prefix: String,
 }
 
-/// Requests that the API server counted for topics and for events.
+/// Requests that the API server counted for topics, for purges and for events.
 #[derive(Clone, Copy, Debug)]
 pub struct Requests {
     /// Those that write.
@@ -47,7 +47,7 @@ pub struct Requests {
 
 impl Place {
     /// Makes the namespace and the KafkaCluster in it.
-    pub async fn make(args: &Args) -> Result<Self> {
+    pub async fn make(args: &Common) -> Result<Self> {
         let live = Live::connect("the bench").await?;
         let live =
             live.context("KUBECONFIG and OTTLA_TEST_BOOTSTRAP must be set; `cargo xtask bench` does it")?;
@@ -112,7 +112,7 @@ impl Place {
             "apiVersion": API, "kind": Kind::Topic.name(), "metadata": {"name": name},
             "spec": {
                 "clusterRef": {"name": cluster},
-                "topicName": format!("{}{name}", self.prefix),
+                "topicName": self.topic_name(name),
                 "partitions": partitions,
                 "replicationFactor": 1,
                 "config": {"retention.ms": 604_800_000},
@@ -120,6 +120,20 @@ impl Place {
             },
         });
         serde_json::from_value(object).context("make a topic")
+    }
+
+    /// The name in Kafka of a topic made by [`Place::topic`].
+    pub fn topic_name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A purge of a topic's records, as a user writes it who trusts the defaults.
+    pub fn purge(name: &str, topic: &str) -> Result<DynamicObject> {
+        let object = json!({
+            "apiVersion": API, "kind": Kind::Purge.name(), "metadata": {"name": name},
+            "spec": {"topicRef": {"name": topic}, "cut": {"type": "All"}},
+        });
+        serde_json::from_value(object).context("make a purge")
     }
 
     /// Waits until the KafkaCluster that works is Ready.
@@ -163,7 +177,9 @@ impl Place {
             )
         };
         let all = |verbs: &[&str]| -> f64 {
-            let of = |verb: &&str| count("kafkatopics", verb) + count("events", verb);
+            let of = |verb: &&str| {
+                count("kafkatopics", verb) + count("kafkatopicpurges", verb) + count("events", verb)
+            };
             verbs.iter().map(of).sum()
         };
         Ok(Requests {
@@ -211,6 +227,10 @@ impl Place {
             }
             self.delete(Kind::Topic, &name).await?;
         }
+        let purges = self.api(Kind::Purge);
+        purges
+            .delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await?;
         for name in [GOOD, HOLE] {
             self.delete(Kind::Cluster, name).await?;
         }

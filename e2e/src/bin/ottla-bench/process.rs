@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
+use crate::figures::Figures;
+
 /// How to start the operator.
 pub struct Recipe {
     /// Its binary.
@@ -129,13 +131,32 @@ impl Operator {
 }
 
 /// What the operator says it spent on average since an earlier look, in milliseconds; none if nothing happened.
-pub fn mean(before: &str, after: &str, name: &str, label: &str) -> Option<f64> {
+fn mean(before: &str, after: &str, name: &str, label: &str) -> Option<f64> {
     let grown = |suffix: &str| {
         let name = format!("{name}_{suffix}");
         metrics::sum(after, &name, &[label]) - metrics::sum(before, &name, &[label])
     };
     let count = grown("count");
     (count > 0.0).then(|| grown("sum") / count * 1e3)
+}
+
+/// A stage of the operator's work: its name, the histogram that times it, and a label of that.
+pub type Stage = (&'static str, &'static str, &'static str);
+
+/// Adds where the operator's share of the time went between two looks at its metrics.
+pub fn stages(
+    figures: &mut Figures,
+    scale: usize,
+    what: &str,
+    stages: &[Stage],
+    (before, after): (&str, &str),
+) -> Result<()> {
+    for (stage, name, label) in stages {
+        if let Some(mean) = mean(before, after, name, label) {
+            figures.add(scale, &format!("{what}: {stage}, mean"), "ms", mean)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

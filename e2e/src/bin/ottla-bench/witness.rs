@@ -1,4 +1,4 @@
-//! A watch of our own over the KafkaTopics of one namespace: when each was first seen as what is waited for.
+//! A watch of our own over the objects of one kind in one namespace: when each was first seen as what is waited for.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -48,7 +48,7 @@ impl Witness {
         let state = Arc::new(State::default());
         let (listed, first_list) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(follow(api, Arc::clone(&state), listed));
-        first_list.await.context("the watch of KafkaTopics ended")?;
+        first_list.await.context("the watch ended")?;
         Ok(Self { state, task })
     }
 
@@ -142,7 +142,7 @@ async fn follow(api: Api<DynamicObject>, state: Arc<State>, listed: tokio::sync:
             }
             Ok(watcher::Event::Init) => {}
             Err(error) => {
-                eprintln!("the watch of KafkaTopics failed and is set up again: {error}");
+                eprintln!("the watch failed and is set up again: {error}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }

@@ -14,6 +14,7 @@ fn verdict(reason: VerdictReason, counts: Counters) -> Verdict {
         reason,
         message: "because".to_owned(),
         counts,
+        purged: 4,
         evidence: vec![],
         coverage: verdict::Coverage {
             expected_streams: 3,

@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use ottla_e2e::object::Kind;
 use serde_json::json;
 
 use crate::figures::Figures;
 use crate::place::{GOOD, HOLE, Place};
-use crate::process::{Operator, Recipe, mean};
+use crate::process::{Operator, Recipe, Stage, stages};
 use crate::witness::Witness;
-use crate::{Args, Row, load};
+use crate::{Common, load};
 
 /// Partitions of each topic.
 const PARTITIONS: u32 = 3;
@@ -23,7 +24,7 @@ const PER_TOPIC: Duration = Duration::from_millis(100);
 /// Longest wait for anything small.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the operator spends its time on, by its own metrics.
-const STAGES: [(&str, &str, &str); 3] = [
+const STAGES: [Stage; 3] = [
     (
         "describe",
         "ottla_admin_call_duration_seconds",
@@ -41,14 +42,54 @@ const STAGES: [(&str, &str, &str); 3] = [
     ),
 ];
 
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Row {
+    /// A burst of creates
+    Create,
+    /// A burst of deletes with `deletionPolicy: Delete`, after the creates that it needs
+    Delete,
+    /// A burst of config changes
+    Change,
+    /// Creates and partition growths one at a time
+    Lone,
+    /// Memory, CPU, writes and requests while nothing changes
+    Rest,
+    /// A start with all topics existing
+    Start,
+    /// The same beside a second cluster that swallows everything
+    BlackHole,
+}
+
+/// What to measure of topics.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only these rows
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Row>,
+    /// Numbers of topics
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
+    scale: Vec<usize>,
+    /// How often everything is done
+    #[arg(long, default_value_t = 3)]
+    repeat: u32,
+    /// Calls of each kind that are made one at a time
+    #[arg(long, default_value_t = 100)]
+    lone: usize,
+    /// Seconds of rest that are watched: at least two sweeps
+    #[arg(long, default_value_t = 100)]
+    rest: u64,
+}
+
+impl Args {
+    fn wants(&self, row: Row) -> bool {
+        self.only.is_empty() || self.only.contains(&row)
+    }
+}
+
 /// All rounds.
-pub async fn all(args: &Args, place: &Place, figures: &mut Figures) -> Result<()> {
-    let recipe = Recipe {
-        binary: args.operator.clone(),
-        arguments: args.operator_arg.clone(),
-        namespace: place.namespace.clone(),
-        log: args.log.clone(),
-    };
+pub async fn all(common: &Common, args: &Args, place: &Place, figures: &mut Figures) -> Result<()> {
+    let recipe = common.recipe(place);
     for repeat in 0..args.repeat {
         for scale in &args.scale {
             eprintln!("round {} of {}, {scale} topics", repeat + 1, args.repeat);
@@ -134,7 +175,7 @@ impl Round<'_> {
     async fn creates(&mut self, operator: &Operator, names: &[String]) -> Result<()> {
         let objects = self.objects(names, GOOD, "Retain")?;
         let (before, spent) = (self.place.requests().await?, operator.metrics().await?);
-        let asked = load::create(self.place, objects).await?;
+        let asked = load::create(self.place, Kind::Topic, objects).await?;
         let done = self.witness.ready(names, 1, self.patience()).await?;
         let (after, spent_after) = (self.place.requests().await?, operator.metrics().await?);
         if self.args.wants(Row::Create) {
@@ -152,7 +193,7 @@ impl Round<'_> {
         let names = names("d", self.scale);
         let objects = self.objects(&names, GOOD, "Delete")?;
         let before = self.place.requests().await?;
-        let asked = load::create(self.place, objects).await?;
+        let asked = load::create(self.place, Kind::Topic, objects).await?;
         let done = self.witness.ready(&names, 1, self.patience()).await?;
         let created = self.place.requests().await?;
         let writes = created.writes - before.writes;
@@ -224,7 +265,7 @@ impl Round<'_> {
     async fn rest(&mut self, operator: &Operator) -> Result<()> {
         let (requests, spent) = (self.place.requests().await?, operator.metrics().await?);
         let (cpu, began) = (operator.cpu()?, Instant::now());
-        tokio::time::sleep(self.args.rest()).await;
+        tokio::time::sleep(Duration::from_secs(self.args.rest)).await;
         let share = (operator.cpu()? - cpu) / began.elapsed().as_secs_f64() * 100.0;
         let (after, spent_after) = (self.place.requests().await?, operator.metrics().await?);
         let calls = |text: &str| ottla_e2e::metrics::sum(text, "ottla_admin_calls_total", &[]);
@@ -247,7 +288,7 @@ impl Round<'_> {
     async fn restart(&mut self, operator: Operator, recipe: &Recipe) -> Result<Operator> {
         operator.kill().await?;
         let late = names("late", 1);
-        load::create(self.place, self.objects(&late, GOOD, "Delete")?).await?;
+        load::create(self.place, Kind::Topic, self.objects(&late, GOOD, "Delete")?).await?;
         let before = self.place.requests().await?;
         let operator = Operator::start(recipe).await?;
         let started = operator.started;
@@ -277,7 +318,7 @@ impl Round<'_> {
     async fn beside_a_black_hole(&mut self, operator: &Operator) -> Result<()> {
         let stuck = names("s", self.scale.min(MANY));
         let hole = self.place.black_hole().await?;
-        load::create(self.place, self.objects(&stuck, HOLE, "Retain")?).await?;
+        load::create(self.place, Kind::Topic, self.objects(&stuck, HOLE, "Retain")?).await?;
         let outcome = self.lone(operator, "beside a black hole: lone", false).await;
         load::delete(self.place, &stuck).await?;
         self.place.delete(Kind::Cluster, HOLE).await?;
@@ -322,12 +363,7 @@ impl Round<'_> {
 
     /// Where the operator's share of the time went.
     fn stages(&mut self, what: &str, before: &str, after: &str) -> Result<()> {
-        for (stage, name, label) in STAGES {
-            if let Some(mean) = mean(before, after, name, label) {
-                self.add(&format!("{what}: {stage}, mean"), "ms", mean)?;
-            }
-        }
-        Ok(())
+        stages(self.figures, self.scale, what, &STAGES, (before, after))
     }
 }
 

@@ -1,0 +1,141 @@
+//! A purge on three brokers: its topic's leader moves between plan and act, and a follower stands still.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kube::api::DynamicObject;
+use ottla_e2e::broker::Broker;
+use ottla_e2e::object::{Kind, Look};
+use ottla_e2e::wait::until;
+use ottla_e2e::{Scene, fixtures, node, scene, spare};
+use serde_json::json;
+
+const RECORDS: i64 = 500;
+
+/// The leader of the topic's one partition.
+async fn leader(kafka: &Broker, topic: &str) -> Result<i32> {
+    let command =
+        format!("kafka-topics.sh --bootstrap-server $b --command-config $f --describe --topic {topic}");
+    let text = kafka.tool(&command).await?;
+    let told = text
+        .split("Leader: ")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next());
+    told.with_context(|| format!("no leader in {text:?}"))?
+        .parse()
+        .context("a broker's id")
+}
+
+/// Has another broker lead.
+async fn lead(kafka: &Broker, topic: &str, order: [i32; 3]) -> Result<()> {
+    let plan = json!({"version": 1, "partitions": [{"topic": topic, "partition": 0, "replicas": order}]});
+    let command = format!(
+        "j=$(mktemp /tmp/e2e.XXXXXX); cat >$j; kafka-reassign-partitions.sh --bootstrap-server $b --command-config $f \
+         --reassignment-json-file $j --execute >/dev/null; kafka-leader-election.sh --bootstrap-server $b \
+         --admin.config $f --election-type preferred --topic {topic} --partition 0 >/dev/null; rm -f $j"
+    );
+    kafka.tool_with(&command, &plan.to_string()).await.map(drop)
+}
+
+async fn fill(kafka: &Broker, topic: &str) -> Result<()> {
+    let command = format!(
+        "kafka-producer-perf-test.sh --bootstrap-server $b --command-config $f --topic {topic} --num-records {RECORDS} \
+         --record-size 100 --throughput -1 >/dev/null"
+    );
+    kafka.tool(&command).await.map(drop)
+}
+
+async fn planned(scene: &Scene, name: &str) -> Result<BTreeMap<u32, i64>> {
+    let held = json!({
+        "topicRef": {"name": "orders"}, "cut": {"type": "All"}, "guards": {"consumerGroups": "Ignore"}, "suspend": true,
+    });
+    scene.apply(Kind::Purge, name, held).await?;
+    let told = scene
+        .await_says(Kind::Purge, name, ("Ready", "False", "Suspended"), 45)
+        .await?;
+    Ok(fixtures::cuts(&told))
+}
+
+async fn release(scene: &Scene, name: &str) -> Result<()> {
+    let go = json!({"spec": {"suspend": false}});
+    scene.merge(Kind::Purge, name, go).await.map(drop)
+}
+
+async fn complete(scene: &Scene, name: &str) -> Result<()> {
+    scene
+        .await_says(Kind::Purge, name, ("Complete", "True", "Complete"), 90)
+        .await
+        .map(drop)
+}
+
+#[tokio::test]
+async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_the_end() -> Result<()> {
+    scene("followers", async |scene| {
+        let _only_user = spare::alone().await?;
+        let kafka = spare::connect(scene, "kafka").await?;
+        let topic = scene.topic("orders");
+        let mut spec = fixtures::topic(&topic, 1);
+        spec["replicationFactor"] = json!(3);
+        scene.apply(Kind::Topic, "orders", spec).await?;
+        scene
+            .await_says(Kind::Topic, "orders", ("Ready", "True", ""), 60)
+            .await?;
+        fill(&kafka, &topic).await?;
+
+        let cuts = planned(scene, "moved").await?;
+        let first = leader(&kafka, &topic).await?;
+        let second = (first + 1) % 3;
+        lead(&kafka, &topic, [second, first, (first + 2) % 3]).await?;
+        until("the leader to move", Duration::from_secs(30), async || {
+            let leads = leader(&kafka, &topic).await?;
+            ensure!(leads == second, "broker {leads} leads");
+            Ok(())
+        })
+        .await?;
+        release(scene, "moved").await?;
+        complete(scene, "moved").await?;
+        let starts = kafka.start_offsets(&topic).await?;
+        ensure!(
+            starts == cuts && cuts == [(0, RECORDS)].into(),
+            "{starts:?}, planned {cuts:?}"
+        );
+
+        // The first broker is the controller too, and never stopped.
+        let follower = if second == 2 { 1 } else { 2 };
+        fill(&kafka, &topic).await?;
+        let cuts = planned(scene, "lagging").await?;
+        let (namespace, pod) = (spare::namespace()?, format!("kafka-controller-{follower}"));
+        node::signal(&scene.live, &namespace, &pod, "SIGSTOP").await?;
+        let told = lagging(scene).await;
+        node::signal(&scene.live, &namespace, &pod, "SIGCONT").await?;
+        told?;
+        complete(scene, "lagging").await?;
+        let starts = kafka.start_offsets(&topic).await?;
+        ensure!(starts == cuts, "{starts:?}, planned {cuts:?}");
+        kafka.delete(&format!("{}.*", scene.prefix)).await
+    })
+    .await
+}
+
+/// While a follower stands still, the status says that the leader has done its part.
+async fn lagging(scene: &Scene) -> Result<()> {
+    release(scene, "lagging").await?;
+    let told = |object: &DynamicObject| {
+        let failure = object.at("/status/failures/0");
+        failure["error"] == "REQUEST_TIMED_OUT"
+            && failure["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("applied"))
+    };
+    scene
+        .await_object(
+            Kind::Purge,
+            "lagging",
+            "applied, with a replica that lags",
+            60,
+            told,
+        )
+        .await
+        .map(drop)
+}
