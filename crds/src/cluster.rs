@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::common::{SaslMechanism, SecretKeyRef, SecretRef};
 use crate::namespaces::AllowedNamespaces;
 use crate::scalar::Scalar;
-use crate::schema::{HOST_PORT, conditions};
+use crate::schema::{HOST_PORT, SIZE_ABOVE_ZERO, conditions};
 
 /// How to reach one Kafka, and who may use it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,14 @@ pub struct KafkaClusterSpec {
     #[serde(default = "destruction_limit")]
     #[schemars(range(min = 0, max = 100_000))]
     pub destruction_limit: i32,
+    /// How many bytes a second each broker may send, and receive, for replicas that are being moved because a
+    /// KafkaTopic's replicationFactor changed, such as 50Mi. Set on the brokers before the first move begins and taken
+    /// off after the last (Kafka's leader. and follower.replication.throttled.rate); replicas in sync are never slowed
+    /// down. A broker that somebody else throttles keeps that rate. Absent: no limit. Must exceed what is produced to
+    /// the topics that are moved, or their moves never end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = SIZE_ABOVE_ZERO))]
+    pub replication_throttle: Option<String>,
 }
 
 fn destruction_limit() -> i32 {
@@ -182,6 +190,9 @@ pub struct KafkaClusterStatus {
     /// How many topics still differ from topicDefaults.config. They are changed a few at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defaults_pending: Option<i32>,
+    /// The throttle that is set on brokers while replicas are moved. Absent: none of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication_throttle: Option<ReplicationThrottle>,
     /// Every broker and how its advertised address answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -195,6 +206,21 @@ pub struct KafkaClusterStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// The throttle that is set on brokers. Saved before it is set, and kept until it is taken off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicationThrottle {
+    /// Bytes a second.
+    pub bytes_per_second: i64,
+    /// The bytes a second that are being replaced by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<i64>,
+    /// The brokers on which it is set; one that somebody else throttles is not among them.
+    #[serde(default)]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "set"))]
+    pub brokers: Vec<i32>,
 }
 
 /// One broker.

@@ -40,8 +40,10 @@ pub use topic::{KafkaTopic, KafkaTopicSpec, KafkaTopicStatus};
 pub const GROUP: &str = "ottla.dev";
 /// The one version served and stored.
 pub const VERSION: &str = "v1alpha1";
-/// Finalizer on a [`KafkaTopic`] whose deletion must act on Kafka.
+/// Finalizer on a [`KafkaTopic`] whose deletion must act on Kafka: it deletes the topic, or takes a throttle off it.
 pub const TOPIC_FINALIZER: &str = "ottla.dev/topic";
+/// Finalizer on a [`KafkaCluster`] whose brokers carry a throttle of ours.
+pub const CLUSTER_FINALIZER: &str = "ottla.dev/cluster";
 /// Finalizer on a [`KafkaTopicPurge`] that has something to restore.
 pub const PURGE_FINALIZER: &str = "ottla.dev/purge";
 /// Annotation on a [`KafkaTopic`] with the purges that were carried out on it: one applied again does nothing.

@@ -21,6 +21,8 @@ pub(crate) const TOPIC_NAME: &str = r"^[A-Za-z0-9._-]+$";
 pub(crate) const DURATION: &str = r"^[0-9]{1,15}(ms|s|m|h|d)$";
 /// A span of time, or no limit.
 pub(crate) const DURATION_OR_UNLIMITED: &str = r"^([0-9]{1,15}(ms|s|m|h|d)|Unlimited)$";
+/// A number of bytes, at least one.
+pub(crate) const SIZE_ABOVE_ZERO: &str = r"^[1-9][0-9]{0,17}(Ki|Mi|Gi|Ti)?$";
 /// A number of bytes, or no limit.
 pub(crate) const SIZE_OR_UNLIMITED: &str = r"^([0-9]{1,18}(Ki|Mi|Gi|Ti)?|Unlimited)$";
 /// The key of a Kafka topic config.

@@ -200,6 +200,10 @@ pub struct KafkaTopicStatus {
     /// Live replication factor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_factor: Option<i32>,
+    /// The replication factor that this object asked for and every partition came to have. Another live number is
+    /// somebody else's doing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_replication_factor: Option<i32>,
     /// How far a change of the replication factor is. Absent: none is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reassignment: Option<Reassignment>,
@@ -255,6 +259,22 @@ pub struct Reassignment {
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
+    /// The replicas that are throttled on the topic meanwhile. Saved before they are set, and kept until they are taken
+    /// off again. Absent: none by this object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<ThrottledReplicas>,
+}
+
+/// Replicas that are throttled, as Kafka spells them: pairs of partition and broker, or `*` for all that are not in
+/// sync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ThrottledReplicas {
+    /// Those that send (Kafka's leader.replication.throttled.replicas).
+    #[schemars(length(max = 4096))]
+    pub leaders: String,
+    /// Those that receive (Kafka's follower.replication.throttled.replicas).
+    #[schemars(length(max = 4096))]
+    pub followers: String,
 }
 
 /// One thing that differs.

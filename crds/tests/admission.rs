@@ -178,7 +178,7 @@ async fn good_objects_are_taken() {
         (
             "KafkaTopic",
             "config",
-            json!({"config": {"retention.ms": 604_800_000, "segment.bytes": "1048576"}}),
+            json!({"config": {"retention.ms": 604_800_000, "segment.bytes": "1048576", "flush.ms": "0777"}}),
         ),
         (
             "KafkaTopic",
@@ -244,6 +244,11 @@ async fn bad_objects_are_refused_with_a_reason() {
         (
             json!({"config": {"retention.ms": 1}, "retention": {"time": "1d"}}),
             "retention.time is set",
+        ),
+        (json!({"config": {"retention.ms": "1".repeat(4_097)}}), "4096"),
+        (
+            json!({"config": (0..65).map(|n| (format!("key.{n}"), json!(n))).collect::<serde_json::Map<_, _>>()}),
+            "64",
         ),
         (
             json!({"config": {"a.b": 1}, "unmanagedConfig": ["a.b"]}),

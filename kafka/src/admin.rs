@@ -12,8 +12,8 @@ use futures::future::BoxFuture;
 
 pub use groups::ConsumerGroup;
 pub use model::{
-    Broker, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, CreatedTopic,
-    GrowTopic, Move, Moving, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
+    Broker, BrokerConfigChange, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource,
+    CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Partition, Topic, TopicPartition,
 };
 
 use crate::error::KafkaError;
@@ -25,6 +25,9 @@ pub type Batch<K, T> = BTreeMap<K, Result<T, KafkaError>>;
 
 /// Configuration by broker and key.
 pub type BrokerConfigs = BTreeMap<BrokerId, BTreeMap<String, ConfigEntry>>;
+
+/// Bytes on the disks of all brokers by topic, every replica counted.
+pub type LogSizes = BTreeMap<TopicName, u64>;
 
 /// What is asked of a Kafka cluster. Cheap to share as `Arc<dyn Admin>`; calls may run at once.
 ///
@@ -58,6 +61,14 @@ pub trait Admin: Send + Sync + 'static {
 
     /// Sets and unsets single keys of topic configuration; what is not named stays as it is.
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>>;
+
+    /// Sets and unsets single keys of brokers' dynamic configuration; what is not named stays as it is. Each broker is
+    /// told by itself: one that is away answers alone that it is.
+    fn alter_broker_configs(&self, changes: Vec<BrokerConfigChange>) -> BoxFuture<'_, Batch<BrokerId, ()>>;
+
+    /// Tells how much every topic takes on the brokers' disks. A broker that does not answer fails the whole: half a
+    /// size is none.
+    fn log_sizes(&self) -> BoxFuture<'_, Result<LogSizes, KafkaError>>;
 
     /// Raises partition counts.
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>>;

@@ -1,6 +1,7 @@
 //! The admin port over Kafka's own protocol.
 
 mod admin;
+mod brokers;
 mod configs;
 mod groups;
 mod lane;
@@ -15,6 +16,7 @@ mod topics;
 use std::sync::Arc;
 
 use crate::config::ConnectionConfig;
+use crate::observe::{Observer, Unobserved};
 use crate::permit::Permit;
 
 use configs::{AlterConfigs, DescribeConfigs};
@@ -55,7 +57,13 @@ impl KafkaAdmin {
     /// The same, with changes sent only while this permit holds.
     #[must_use]
     pub fn under(config: ConnectionConfig, permit: Permit) -> Self {
-        let pool = Arc::new(Pool::new(config, permit));
+        Self::observed(config, permit, Arc::new(Unobserved))
+    }
+
+    /// The same, with somebody told of every batch.
+    #[must_use]
+    pub fn observed(config: ConnectionConfig, permit: Permit, observer: Arc<dyn Observer>) -> Self {
+        let pool = Arc::new(Pool::new(config, permit, observer));
         Self {
             list_topics: Lane::new(&pool),
             describe_topics: Lane::new(&pool),
@@ -90,6 +98,8 @@ mod tests {
             DeleteTopics::NAME,
             DescribeConfigs::NAME,
             configs::DESCRIBE_BROKER,
+            brokers::ALTER,
+            brokers::SIZES,
             AlterConfigs::NAME,
             AlterReassignments::NAME,
             ListReassignments::NAME,

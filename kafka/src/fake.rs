@@ -3,6 +3,7 @@
 //! It answers the contract suite as a real broker does. Beyond the port, a test can look at its world, change it
 //! behind its client's back, and order faults: a reply lost after the act, an error, a cluster that is away.
 
+mod brokers;
 mod config;
 mod port;
 mod records;
@@ -34,6 +35,8 @@ pub enum Call {
     DescribeConfigs,
     DescribeBrokerConfigs,
     AlterConfigs,
+    AlterBrokerConfigs,
+    LogSizes,
     CreatePartitions,
     AlterReassignments,
     ListReassignments,
@@ -53,6 +56,7 @@ impl Call {
             self,
             Self::CreateTopics
                 | Self::AlterConfigs
+                | Self::AlterBrokerConfigs
                 | Self::CreatePartitions
                 | Self::AlterReassignments
                 | Self::DeleteTopics
@@ -99,6 +103,8 @@ struct World {
     /// When records were written: offset to time, per partition of a topic.
     times: HashMap<(TopicId, i32), BTreeMap<i64, i64>>,
     groups: BTreeMap<String, FakeGroup>,
+    /// What is set on each broker.
+    broker_config: BTreeMap<BrokerId, BTreeMap<String, String>>,
     faults: HashMap<Call, VecDeque<Fault>>,
     away: Option<ConnectFailure>,
     slow: Duration,
@@ -148,6 +154,7 @@ impl FakeKafka {
                 topics: BTreeMap::new(),
                 times: HashMap::new(),
                 groups: BTreeMap::new(),
+                broker_config: BTreeMap::new(),
                 faults: HashMap::new(),
                 away: None,
                 slow: Duration::ZERO,

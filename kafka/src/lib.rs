@@ -12,6 +12,7 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod fake;
+pub mod observe;
 pub mod permit;
 pub mod probe;
 pub mod tls;

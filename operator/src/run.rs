@@ -146,6 +146,10 @@ impl Process {
             memory: Arc::default(),
         };
         triggers(&ctx, &minds);
+        self.metrics.clusters.count_topics_by({
+            let ctx = Arc::downgrade(&ctx);
+            move || topic::figures::standing(&ctx)
+        });
         let mut tasks = JoinSet::new();
         watches(&ctx, &mut tasks);
         let end = tokio::select! {

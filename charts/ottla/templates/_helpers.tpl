@@ -71,7 +71,7 @@ capabilities:
   resources: [kafkaclusters, kafkatopics, kafkatopicpurges, kafkaproducers, kafkaconsumers]
   verbs: [get, list, watch]
 - apiGroups: [ottla.dev]
-  resources: [kafkatopics, kafkatopicpurges] # their finalizers, and the record of purges on a topic
+  resources: [kafkaclusters, kafkatopics, kafkatopicpurges] # their finalizers, and the record of purges on a topic
   verbs: [patch]
 - apiGroups: [ottla.dev]
   resources: [kafkatopicpurges] # those whose time to live has passed

@@ -1,10 +1,15 @@
 //! Changes of the replication factor on a Kafka of three brokers, two of which stand in one rack. What Kafka did is read
 //! from Kafka.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use ottla_e2e::moving::Stage;
 use ottla_e2e::object::Kind;
-use ottla_e2e::{scene, spare};
+use ottla_e2e::wait::until;
+use ottla_e2e::{Scene, scene, spare};
+use serde_json::json;
 
 /// The one broker of its rack, as `cargo xtask rig broker --brokers 3` deploys it.
 const EAST: i32 = 2;
@@ -50,6 +55,92 @@ async fn replicas_are_added_taken_back_and_taken_away() -> Result<()> {
             .all(|held| held.len() == 2 && held.contains(&EAST));
         ensure!(spread, "both racks hold each partition: {replicas:?}");
         stage.clear().await
+    })
+    .await
+}
+
+/// What the brokers and the topic have set of throttles, by Kafka's own word: rates by broker, and throttled replicas.
+async fn throttles(stage: &Stage<'_>) -> Result<(BTreeSet<String>, bool)> {
+    let describe = "kafka-configs.sh --bootstrap-server $b --command-config $f --describe";
+    let told = stage
+        .kafka
+        .tool(&format!(
+            "{describe} --entity-type brokers; {describe} --entity-type topics --entity-name {}",
+            stage.topic
+        ))
+        .await?;
+    let words = told.split_whitespace();
+    let rates =
+        words.filter(|word| word.contains("replication.throttled.rate=") && !word.contains("synonyms"));
+    let replicas = ["leader", "follower"].map(|side| format!("{side}.replication.throttled.replicas="));
+    let throttled = replicas.iter().all(|key| told.contains(key));
+    Ok((rates.map(str::to_owned).collect(), throttled))
+}
+
+async fn is_clean(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
+    until("no throttle to be left", Duration::from_secs(60), async || {
+        let status = scene.get(Kind::Cluster, "kafka").await?;
+        ensure!(
+            status.data["status"]["replicationThrottle"].is_null(),
+            "{:?}",
+            status.data["status"]
+        );
+        ensure!(
+            status.metadata.finalizers.unwrap_or_default().is_empty(),
+            "the KafkaCluster may go"
+        );
+        let left = throttles(stage).await?;
+        ensure!(left == (BTreeSet::new(), false), "{left:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn moves_keep_to_the_throttle_and_nothing_of_it_is_left() -> Result<()> {
+    scene("replication-throttle", async |scene| {
+        // Rates are the brokers', not a topic's.
+        let _alone = spare::alone().await;
+        let stage = Stage::set(scene).await?;
+        let throttle = |rate: &str| json!({"spec": {"replicationThrottle": rate}});
+        scene.merge(Kind::Cluster, "kafka", throttle("100Ki")).await?;
+        stage.ask(2).await?;
+        stage.is_moving(2).await?;
+        until("Kafka to copy", Duration::from_secs(30), async || {
+            let (rates, throttled) = throttles(&stage).await?;
+            let of = |side: &str| format!("{side}.replication.throttled.rate=102400");
+            ensure!(
+                rates == BTreeSet::from(["leader", "follower"].map(of)) && throttled,
+                "{rates:?} {throttled}"
+            );
+            let held = stage.kafka.replicas(&stage.topic).await?;
+            ensure!(
+                held.values().any(|held| held.len() == 2),
+                "nothing moves: {held:?}"
+            );
+            Ok(())
+        })
+        .await?;
+        let moving = scene.get(Kind::Topic, "moved").await?.data["status"]["reassignment"].clone();
+        ensure!(
+            moving["partitionsDone"] == 0,
+            "3 MB at 100 KiB/s take half a minute: {moving}"
+        );
+
+        scene.merge(Kind::Cluster, "kafka", throttle("1Gi")).await?;
+        stage.is_ready().await?;
+        ensure!(stage.counts().await? == [2, 2], "two replicas each");
+        is_clean(scene, &stage).await?;
+
+        // The object goes while its replicas are moved, and its topic stays.
+        scene.merge(Kind::Cluster, "kafka", throttle("100Ki")).await?;
+        stage.ask(3).await?;
+        stage.is_moving(3).await?;
+        let retain = json!({"spec": {"deletionPolicy": "Retain"}});
+        scene.merge(Kind::Topic, "moved", retain).await?;
+        stage.clear().await?;
+        is_clean(scene, &stage).await?;
+        stage.kafka.delete(&stage.topic).await
     })
     .await
 }

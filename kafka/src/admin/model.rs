@@ -151,6 +151,17 @@ pub struct ConfigChange {
     pub unset: BTreeSet<String>,
 }
 
+/// A change of one broker's dynamic configuration; a key stands in `set` or in `unset`, not in both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerConfigChange {
+    /// Of which broker.
+    pub broker: BrokerId,
+    /// Keys to set on that broker.
+    pub set: BTreeMap<String, String>,
+    /// Keys to take off that broker, so that the cluster's or the file's value shows again.
+    pub unset: BTreeSet<String>,
+}
+
 /// A change of which brokers hold a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {

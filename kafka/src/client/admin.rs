@@ -6,14 +6,15 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::offsets::{OffsetQuery, Position};
-use super::{KafkaAdmin, configs, groups};
+use super::{KafkaAdmin, brokers, configs, groups};
 use crate::admin::{
-    Admin, Batch, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup,
-    CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
+    Admin, Batch, BrokerConfigChange, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigQuery,
+    ConsumerGroup, CreatedTopic, GrowTopic, LogSizes, Move, Moving, NewTopic, OffsetSpec, Topic,
+    TopicPartition,
 };
 use crate::error::KafkaError;
 use crate::probe::{self, ListenerReport};
-use crate::types::{Offset, PartitionId, TopicId, TopicName};
+use crate::types::{BrokerId, Offset, PartitionId, TopicId, TopicName};
 
 impl Admin for KafkaAdmin {
     fn describe_cluster(&self) -> BoxFuture<'_, Result<Cluster, KafkaError>> {
@@ -55,6 +56,14 @@ impl Admin for KafkaAdmin {
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {
         self.alter_configs.submit(changes).boxed()
+    }
+
+    fn alter_broker_configs(&self, changes: Vec<BrokerConfigChange>) -> BoxFuture<'_, Batch<BrokerId, ()>> {
+        async move { brokers::alter(&self.pool, changes).await }.boxed()
+    }
+
+    fn log_sizes(&self) -> BoxFuture<'_, Result<LogSizes, KafkaError>> {
+        async { brokers::log_sizes(&self.pool).await }.boxed()
     }
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {

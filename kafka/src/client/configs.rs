@@ -27,6 +27,7 @@ impl Operation for DescribeConfigs {
     type Key = TopicName;
     type Output = BTreeMap<String, ConfigEntry>;
     const NAME: &'static str = "describe the configuration of topic";
+    const LABEL: &'static str = "describe_configs";
     const CHANGES: bool = false;
 
     fn key(query: &ConfigQuery) -> TopicName {
@@ -92,7 +93,7 @@ fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
 }
 
 /// The protocol's number for a broker among the things that have configuration.
-const BROKER: i8 = 4;
+pub(super) const BROKER: i8 = 4;
 pub(super) const DESCRIBE_BROKER: &str = "describe the configuration of broker";
 
 /// Reads selected configuration of every broker.
@@ -137,6 +138,7 @@ impl Operation for AlterConfigs {
     type Key = TopicName;
     type Output = ();
     const NAME: &'static str = "alter the configuration of topic";
+    const LABEL: &'static str = "alter_configs";
     const CHANGES: bool = true;
 
     fn key(change: &ConfigChange) -> TopicName {
@@ -167,20 +169,25 @@ impl Operation for AlterConfigs {
 }
 
 fn resource(change: &ConfigChange) -> AlterConfigsResource {
-    let set = change.set.iter().map(|(name, value)| {
+    AlterConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(text(change.topic.as_str()))
+        .with_configs(alterations(&change.set, &change.unset))
+}
+
+/// Keys to set and keys to unset as the protocol has them.
+pub(super) fn alterations(set: &BTreeMap<String, String>, unset: &BTreeSet<String>) -> Vec<AlterableConfig> {
+    let set = set.iter().map(|(name, value)| {
         AlterableConfig::default()
             .with_name(text(name))
             .with_config_operation(SET)
             .with_value(Some(text(value)))
     });
-    let unset = change.unset.iter().map(|name| {
+    let unset = unset.iter().map(|name| {
         AlterableConfig::default()
             .with_name(text(name))
             .with_config_operation(UNSET)
             .with_value(None)
     });
-    AlterConfigsResource::default()
-        .with_resource_type(TOPIC)
-        .with_resource_name(text(change.topic.as_str()))
-        .with_configs(set.chain(unset).collect())
+    set.chain(unset).collect()
 }

@@ -5,6 +5,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -107,6 +108,7 @@ async fn run<O: Operation>(pool: Arc<Pool>, mut queue: mpsc::UnboundedReceiver<W
         }
         let batch = next_batch(&mut backlog, pool.config().timeouts.operation);
         let Some(deadline) = batch.deadline else { continue };
+        pool.observer().batch(O::LABEL, &batch.waited);
         let answers = settle::<O>(Arc::clone(&pool), batch.items, deadline).await;
         deliver::<O>(batch.callers, answers);
     }
@@ -116,18 +118,18 @@ struct BatchOf<O: Operation> {
     items: Vec<O::Item>,
     callers: Callers<O>,
     deadline: Option<Instant>,
+    /// How long each item has waited.
+    waited: Vec<Duration>,
 }
 
 /// Takes from the backlog what may travel together. A key travels once: the same question shares its answer, any
 /// other item of that key waits for the next batch, so that changes keep their order.
-fn next_batch<O: Operation>(
-    backlog: &mut VecDeque<Waiting<O>>,
-    operation: std::time::Duration,
-) -> BatchOf<O> {
+fn next_batch<O: Operation>(backlog: &mut VecDeque<Waiting<O>>, operation: Duration) -> BatchOf<O> {
     let mut batch = BatchOf::<O> {
         items: Vec::new(),
         callers: BTreeMap::new(),
         deadline: None,
+        waited: Vec::new(),
     };
     let mut weight = 0;
     let mut later = VecDeque::new();
@@ -149,6 +151,9 @@ fn next_batch<O: Operation>(
             Entry::Vacant(vacant) if room => {
                 weight += O::weight(&waiting.item);
                 batch.items.push(waiting.item.clone());
+                // An item may stand in the queue for so long and no longer.
+                let left = waiting.deadline.saturating_duration_since(now);
+                batch.waited.push(operation.saturating_sub(left));
                 batch.deadline = batch.deadline.max(Some(waiting.deadline));
                 vacant.insert((waiting.item, vec![waiting.reply]));
             }

@@ -39,6 +39,7 @@ impl Operation for ListOffsets {
     type Key = TopicPartition;
     type Output = Offset;
     const NAME: &'static str = "list the offsets of partition";
+    const LABEL: &'static str = "list_offsets";
     const CHANGES: bool = false;
 
     fn key(query: &OffsetQuery) -> TopicPartition {

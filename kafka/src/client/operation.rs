@@ -32,6 +32,8 @@ pub(super) trait Operation: std::fmt::Debug + Send + Sync + 'static {
 
     /// The operation as a verb phrase.
     const NAME: &'static str;
+    /// The port's method, for figures.
+    const LABEL: &'static str;
     /// Whether it changes anything.
     const CHANGES: bool;
     /// Whether Kafka may refuse a request as a whole for one item's sake.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::admin::{Broker, Cluster};
 use crate::config::{ConnectionConfig, HostPort};
 use crate::error::{ConnectCause, ConnectFailure};
+use crate::observe::Observer;
 use crate::permit::Permit;
 use crate::types::{BrokerId, ClusterId};
 use crate::wire::{Connection, dial};
@@ -88,6 +89,7 @@ type ConnectionSlot = Arc<Slot<Arc<Connection>>>;
 pub(super) struct Pool {
     config: ConnectionConfig,
     permit: Permit,
+    observer: Arc<dyn Observer>,
     first_met: Mutex<Option<ClusterId>>,
     cluster: Slot<Arc<Cluster>>,
     connections: Mutex<HashMap<(HostPort, Purpose), ConnectionSlot>>,
@@ -95,15 +97,20 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(config: ConnectionConfig, permit: Permit) -> Self {
+    pub(super) fn new(config: ConnectionConfig, permit: Permit, observer: Arc<dyn Observer>) -> Self {
         Self {
             config,
             permit,
+            observer,
             first_met: Mutex::default(),
             cluster: Slot::default(),
             connections: Mutex::default(),
             failures: Mutex::default(),
         }
+    }
+
+    pub(super) fn observer(&self) -> &dyn Observer {
+        &*self.observer
     }
 
     pub(super) fn config(&self) -> &ConnectionConfig {

@@ -28,6 +28,7 @@ impl Operation for AlterReassignments {
     type Key = TopicPartition;
     type Output = ();
     const NAME: &'static str = "move the replicas of partition";
+    const LABEL: &'static str = "alter_reassignments";
     const CHANGES: bool = true;
 
     fn key(item: &Move) -> TopicPartition {
@@ -91,6 +92,7 @@ impl Operation for ListReassignments {
     type Key = TopicPartition;
     type Output = Option<Moving>;
     const NAME: &'static str = "list the reassignment of partition";
+    const LABEL: &'static str = "list_reassignments";
     const CHANGES: bool = false;
 
     fn key(partition: &TopicPartition) -> TopicPartition {

@@ -44,6 +44,7 @@ impl Operation for DeleteRecords {
     type Key = TopicPartition;
     type Output = Offset;
     const NAME: &'static str = "delete the records of partition";
+    const LABEL: &'static str = "delete_records";
     const CHANGES: bool = true;
     // Each partition is answered for itself.
     const REFUSED_WHOLE: bool = false;

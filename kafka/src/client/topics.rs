@@ -59,6 +59,7 @@ impl Operation for ListTopics {
     type Key = ();
     type Output = Vec<Topic>;
     const NAME: &'static str = "list topics";
+    const LABEL: &'static str = "list_topics";
     const CHANGES: bool = false;
 
     fn key((): &()) {}
@@ -94,6 +95,7 @@ impl Operation for DescribeTopics {
     type Key = TopicName;
     type Output = Option<Topic>;
     const NAME: &'static str = "describe topic";
+    const LABEL: &'static str = "describe_topics";
     const CHANGES: bool = false;
 
     fn key(name: &TopicName) -> TopicName {
@@ -131,6 +133,7 @@ impl Operation for CreateTopics {
     type Key = TopicName;
     type Output = CreatedTopic;
     const NAME: &'static str = "create topic";
+    const LABEL: &'static str = "create_topics";
     const CHANGES: bool = true;
 
     fn key(topic: &NewTopic) -> TopicName {
@@ -191,6 +194,7 @@ impl Operation for CreatePartitions {
     type Key = TopicName;
     type Output = ();
     const NAME: &'static str = "add partitions";
+    const LABEL: &'static str = "create_partitions";
     const CHANGES: bool = true;
 
     fn key(growth: &GrowTopic) -> TopicName {
@@ -236,6 +240,7 @@ impl Operation for DeleteTopics {
     type Key = TopicId;
     type Output = ();
     const NAME: &'static str = "delete topic";
+    const LABEL: &'static str = "delete_topics";
     const CHANGES: bool = true;
 
     fn key(id: &TopicId) -> TopicId {

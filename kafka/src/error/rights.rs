@@ -3,7 +3,7 @@
 use super::ErrorCode;
 
 /// Verb phrases of the calls, and the operation and resource of the ACL.
-const RIGHTS: [(&str, &str); 13] = [
+const RIGHTS: [(&str, &str); 15] = [
     ("list topics", "Describe on the topic"),
     ("describe topic", "Describe on the topic"),
     ("create topic", "Create on the topic"),
@@ -18,6 +18,11 @@ const RIGHTS: [(&str, &str); 13] = [
         "DescribeConfigs on the cluster",
     ),
     ("alter the configuration of topic", "AlterConfigs on the topic"),
+    ("alter the configuration of broker", "AlterConfigs on the cluster"),
+    (
+        "read what topics take on the disks of broker",
+        "Describe on the cluster",
+    ),
     ("move the replicas of partition", "Alter on the cluster"),
     ("list the reassignment of partition", "Describe on the cluster"),
     ("list the offsets of partition", "Describe on the topic"),

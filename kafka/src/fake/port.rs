@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{Call, FakeKafka, FakeReplicas, FakeTopic, Fault, World, config, records, replicas};
+use super::{Call, FakeKafka, FakeReplicas, FakeTopic, Fault, World, brokers, config, records, replicas};
 use crate::admin::{
-    Admin, Batch, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource,
-    ConsumerGroup, CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Partition, Topic,
-    TopicPartition,
+    Admin, Batch, BrokerConfigChange, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigKeys,
+    ConfigQuery, ConfigSource, ConsumerGroup, CreatedTopic, GrowTopic, LogSizes, Move, Moving, NewTopic,
+    OffsetSpec, Partition, Topic, TopicPartition,
 };
 use crate::config::HostPort;
 use crate::error::{ErrorCode, KafkaError, NoReply};
 use crate::probe::{ListenerReport, ListenerResult};
-use crate::types::{Offset, PartitionCount, PartitionId, ReplicationFactor, TopicId, TopicName};
+use crate::types::{BrokerId, Offset, PartitionCount, PartitionId, ReplicationFactor, TopicId, TopicName};
 
 pub(super) type Answer<T> = Result<T, (ErrorCode, String)>;
 
@@ -162,9 +162,7 @@ impl Admin for FakeKafka {
     ) -> BoxFuture<'_, Result<BrokerConfigs, KafkaError>> {
         let operation = "describe the configuration of broker";
         let answer = self.answer_one(Call::DescribeBrokerConfigs, operation, |world| {
-            let entries = config::of_brokers(&keys);
-            let brokers = world.cluster.brokers.iter();
-            brokers.map(|broker| (broker.id, entries.clone())).collect()
+            brokers::describe(world, &keys)
         });
         self.reply(answer).boxed()
     }
@@ -174,6 +172,25 @@ impl Admin for FakeKafka {
         let operation = "alter the configuration of topic";
         self.reply(self.answer(Call::AlterConfigs, operation, changes, name, alter))
             .boxed()
+    }
+
+    fn alter_broker_configs(&self, changes: Vec<BrokerConfigChange>) -> BoxFuture<'_, Batch<BrokerId, ()>> {
+        let broker = |change: &BrokerConfigChange| change.broker;
+        let operation = "alter the configuration of broker";
+        self.reply(self.answer(
+            Call::AlterBrokerConfigs,
+            operation,
+            changes,
+            broker,
+            brokers::alter,
+        ))
+        .boxed()
+    }
+
+    fn log_sizes(&self) -> BoxFuture<'_, Result<LogSizes, KafkaError>> {
+        let operation = "read what topics take on the disks of broker";
+        let answer = self.answer_one(Call::LogSizes, operation, |world| brokers::sizes(world));
+        self.reply(answer).boxed()
     }
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {

@@ -210,6 +210,7 @@ call!(
     }
 );
 
+mod disk;
 mod purge;
 mod reassign;
 

@@ -41,6 +41,8 @@ pub(crate) async fn run(port: Port) {
     run.a_topic_without_consumers_has_no_groups().await;
     run.senseless_moves_are_refused().await;
     run.replicas_move_to_where_they_are_sent().await;
+    run.throttles_are_set_and_unset_broker_by_broker().await;
+    run.sizes_are_told_of_every_topic().await;
     run.concurrent_calls_get_their_own_answers().await;
     run.listeners_are_probed().await;
     run.clean_up().await;

@@ -1,10 +1,12 @@
 //! What the port promises about moving replicas. On one broker only refusals can be shown.
 
-use ottla_kafka::admin::{Move, Moving, TopicPartition};
+use ottla_kafka::admin::{BrokerConfigChange, ConfigEntry, ConfigSource, Move, Moving, TopicPartition};
 use ottla_kafka::error::{Class, ErrorCode, KafkaError};
 use ottla_kafka::types::{BrokerId, PartitionId, TopicName};
 
 use super::{Run, code};
+
+const THROTTLE: &str = "follower.replication.throttled.rate";
 
 fn at(topic: &TopicName, partition: i32) -> TopicPartition {
     TopicPartition {
@@ -88,5 +90,82 @@ impl Run {
         let topic = self.describe(&name).await.unwrap();
         assert_eq!(topic.id, id, "a moved topic is the same topic");
         assert_eq!(topic.partitions[1].replicas.len(), 1, "the other partition stays");
+    }
+
+    async fn throttle(&self, broker: BrokerId, value: Option<&str>) -> Result<(), KafkaError> {
+        let key = THROTTLE.to_owned();
+        let change = BrokerConfigChange {
+            broker,
+            set: value
+                .map(|value| (key.clone(), value.to_owned()))
+                .into_iter()
+                .collect(),
+            unset: if value.is_none() { [key].into() } else { [].into() },
+        };
+        let answers = self.port.alter_broker_configs(vec![change]).await;
+        answers.into_iter().next().expect("one answer").1
+    }
+
+    async fn throttled(&self, broker: BrokerId) -> Option<ConfigEntry> {
+        let all = self
+            .port
+            .describe_broker_configs([THROTTLE.to_owned()].into())
+            .await
+            .unwrap();
+        let entry = all[&broker].get(THROTTLE).cloned();
+        entry.filter(|entry| entry.source == ConfigSource::DynamicBroker)
+    }
+
+    async fn until_throttled(&self, broker: BrokerId, value: Option<&str>) {
+        let seen = async {
+            // A broker tells of its own change once it has taken it in.
+            while self
+                .throttled(broker)
+                .await
+                .and_then(|entry| entry.value)
+                .as_deref()
+                != value
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), seen)
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn throttles_are_set_and_unset_broker_by_broker(&self) {
+        let cluster = self.port.describe_cluster().await.unwrap();
+        let broker = cluster.brokers[0].id;
+        assert_eq!(
+            self.throttled(broker).await,
+            None,
+            "nobody else runs this suite here"
+        );
+        self.throttle(broker, Some("1234567")).await.unwrap();
+        self.until_throttled(broker, Some("1234567")).await;
+        for other in &cluster.brokers[1..] {
+            assert_eq!(self.throttled(other.id).await, None);
+        }
+        self.throttle(broker, None).await.unwrap();
+        self.until_throttled(broker, None).await;
+        self.throttle(broker, None)
+            .await
+            .expect("what is not set can be unset");
+        let refused = self.throttle(broker, Some("much")).await.unwrap_err();
+        assert_eq!(refused.class(), Class::Terminal, "{refused}");
+        let nobody = self.throttle(BrokerId::from(9_999), None).await.unwrap_err();
+        assert_ne!(
+            nobody.class(),
+            Class::Terminal,
+            "a broker may come back: {nobody}"
+        );
+    }
+
+    pub(super) async fn sizes_are_told_of_every_topic(&self) {
+        let (name, _) = self.made("sized", 2).await;
+        let sizes = self.port.log_sizes().await.unwrap();
+        assert_eq!(sizes.get(&name), Some(&0), "an empty topic takes nothing");
+        assert_eq!(sizes.get(&self.name("absent")), None);
     }
 }

@@ -3,6 +3,7 @@
 use ottla_crds::KafkaClusterSpec;
 use ottla_crds::cluster::{Sasl, Tls};
 use ottla_crds::common::{SaslMechanism, SecretKeyRef, SecretRef};
+use ottla_crds::parse as sizes;
 use ottla_kafka::config::{HostPort, SaslMechanism as Mechanism};
 use ottla_kafka::types::ClusterId;
 
@@ -52,6 +53,8 @@ pub struct Desired {
     pub login: Option<Login>,
     /// The cluster that must be found there.
     pub expected: Option<ClusterId>,
+    /// How many bytes a second brokers may spend on replicas that are moved; absent means any.
+    pub throttle: Option<i64>,
 }
 
 /// Reads a spec; the error says what to correct.
@@ -70,13 +73,23 @@ pub fn parse(spec: &KafkaClusterSpec) -> Result<Desired, String> {
     let login = spec.sasl.as_ref().map(login).transpose()?;
     tenancy::check(spec)?;
     defaults::parse(spec.topic_defaults.as_ref())?;
+    let throttle = spec.replication_throttle.as_deref().map(rate).transpose()?;
     let expected = spec.expected_cluster_id.as_deref().map(ClusterId::from);
     Ok(Desired {
         bootstrap,
         tls,
         login,
         expected,
+        throttle,
     })
+}
+
+fn rate(text: &str) -> Result<i64, String> {
+    match sizes::bytes(text) {
+        Ok(rate) if rate > 0 => Ok(rate),
+        Ok(_) => Err("replicationThrottle must be at least 1 byte a second".to_owned()),
+        Err(error) => Err(format!("replicationThrottle: {error}")),
+    }
 }
 
 fn address(text: &str) -> Result<HostPort, String> {
@@ -158,6 +171,7 @@ pub(crate) mod tests {
             topic_name_policy: None,
             topic_defaults: None,
             destruction_limit: 10,
+            replication_throttle: None,
         }
     }
 
@@ -173,6 +187,27 @@ pub(crate) mod tests {
     fn a_bad_address_is_named(#[case] text: &str) {
         let error = parse(&spec(text)).unwrap_err();
         assert!(error.starts_with("bootstrapServers"), "{error}");
+    }
+
+    #[rstest]
+    #[case("50Mi", Some(52_428_800))]
+    #[case("1", Some(1))]
+    #[case("0", None)]
+    #[case("0Mi", None)]
+    #[case("50MB/s", None)]
+    #[case("99999999999999999Ti", None)]
+    fn a_throttle_is_a_size_above_zero(#[case] text: &str, #[case] rate: Option<i64>) {
+        let mut spec = spec("kafka:9092");
+        spec.replication_throttle = Some(text.to_owned());
+        let parsed = parse(&spec);
+        assert_eq!(
+            parsed.as_ref().ok().and_then(|desired| desired.throttle),
+            rate,
+            "{parsed:?}"
+        );
+        if let Err(error) = parsed {
+            assert!(error.starts_with("replicationThrottle"), "{error}");
+        }
     }
 
     #[test]

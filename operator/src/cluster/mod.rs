@@ -1,15 +1,17 @@
 //! KafkaCluster: observe, judge, write it down, and hand the connection to all who refer to the cluster.
 //!
-//! Nothing is ever changed on Kafka here. While something is wrong the cluster is looked at every few seconds, so
+//! Nothing is changed on Kafka here but the rate at which brokers move replicas, while they do. While something is wrong the cluster is looked at every few seconds, so
 //! that recovery needs no restart; else every half minute, without a write.
 
 pub mod credentials;
 pub mod desired;
 pub mod destruction;
+mod execute;
 pub mod observe;
 pub mod reason;
 pub mod status;
 pub mod tenancy;
+mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +80,7 @@ pub fn doubt(ctx: &Context, cluster: &Key) {
 
 async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, Error> {
     let previous = object.status.clone().unwrap_or_default();
+    let mut rate = None;
     let (connection, verdict) = match desired::parse(&object.spec) {
         _ if selects_blindly(ctx, &object) => (
             ctx.connections.get(&Key::of(&*object)),
@@ -85,6 +88,7 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
         ),
         Err(problem) => (ctx.connections.get(&Key::of(&*object)), status::invalid(problem)),
         Ok(desired) => {
+            rate = desired.throttle;
             let (connection, observed) = observe::observe(ctx, &object, &desired).await?;
             let known = previous.cluster_id.as_deref().map(ClusterId::from);
             (
@@ -98,9 +102,10 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
         hold: standing.fact(),
         defaults_pending: touched::count(ctx, &object),
     };
+    let mut object = object;
     // The status goes first: whoever is woken by the connection's new standing reads it.
     if let Some(status) = status::next(&previous, &verdict, &aside, generation(&*object), ctx.now()) {
-        apply::status(
+        object = apply::status(
             ctx,
             &ctx.stores.clusters,
             &*object,
@@ -114,7 +119,9 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
         notes.extend(aside_notes(&previous, &aside));
         ctx.publish(Clusters::KIND, &*object, &notes).await;
     }
-    let change = connection.map(|c| c.set_standing(verdict.standing.clone(), verdict.foreign));
+    let change = connection
+        .as_ref()
+        .map(|c| c.set_standing(verdict.standing.clone(), verdict.foreign));
     if change == Some(Change::Moved) {
         let key = Key::of(&*object);
         info!(
@@ -124,6 +131,17 @@ async fn reconcile(ctx: &Context, object: Arc<KafkaCluster>) -> Result<Action, E
             "Judged KafkaCluster"
         );
         wake_dependents(ctx, &key);
+    }
+    let usable = connection.filter(|_| verdict.is_ready());
+    if let Some(connection) = usable {
+        let watch = throttle::keep(ctx, object, rate, &connection).await?;
+        return Ok(watch
+            .filter(|_| verdict.is_flawless())
+            .unwrap_or_else(|| pace(&verdict, &aside)));
+    }
+    let parts = object.metadata.deletion_timestamp.is_some() && throttle::has_finalizer(&object);
+    if parts && verdict.reason == Reason::SecretNotFound {
+        throttle::give_up(ctx, &object).await?;
     }
     Ok(pace(&verdict, &aside))
 }
@@ -250,6 +268,7 @@ pub fn triggers(ctx: &Arc<Context>) {
         let Some(ctx) = weak.upgrade() else { return };
         if new.is_none() {
             ctx.connections.remove(key);
+            ctx.metrics.clusters.forget(&key.to_string());
         }
         if face(old) != face(new) {
             wake_dependents(&ctx, key);
@@ -265,16 +284,22 @@ pub fn triggers(ctx: &Arc<Context>) {
     }));
 }
 
-/// What others see of a cluster: whether it is there, which of its specs was judged and how, and whether deletions are
-/// released.
-fn face(entry: Option<&Entry<KafkaCluster>>) -> Option<(&str, Option<i64>, Option<&String>)> {
+/// What others see of a cluster: whether it is there and stays, which of its specs was judged and how, and whether
+/// deletions are released.
+fn face(entry: Option<&Entry<KafkaCluster>>) -> Option<(&str, Option<i64>, Option<&String>, bool)> {
     let object = entry?.object()?;
     let ready = find(Clusters::conditions(object), READY).map_or("Unknown", |ready| ready.status.as_str());
     let judged = object
         .status
         .as_ref()
         .and_then(|status| status.observed_generation);
-    Some((ready, judged, object.annotations().get(RELEASE_DESTRUCTION)))
+    let leaves = object.metadata.deletion_timestamp.is_some();
+    Some((
+        ready,
+        judged,
+        object.annotations().get(RELEASE_DESTRUCTION),
+        leaves,
+    ))
 }
 
 /// Has what a namespace holds looked at again: its labels may let it refer to other clusters than before.

@@ -308,6 +308,7 @@ pub fn next(
         observed_generation: Some(generation),
         cluster_id,
         defaults_pending: aside.defaults_pending,
+        replication_throttle: previous.replication_throttle.clone(),
         brokers: verdict
             .brokers
             .clone()

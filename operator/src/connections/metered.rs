@@ -3,23 +3,51 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ottla_kafka::admin::{
-    Admin, Batch, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigQuery, ConsumerGroup,
-    CreatedTopic, GrowTopic, Move, Moving, NewTopic, OffsetSpec, Topic, TopicPartition,
+    Admin, Batch, BrokerConfigChange, BrokerConfigs, Cluster, ConfigChange, ConfigEntry, ConfigQuery,
+    ConsumerGroup, CreatedTopic, GrowTopic, LogSizes, Move, Moving, NewTopic, OffsetSpec, Topic,
+    TopicPartition,
 };
 use ottla_kafka::error::{Class, KafkaError};
+use ottla_kafka::observe::Observer;
 use ottla_kafka::probe::ListenerReport;
-use ottla_kafka::types::{Offset, PartitionId, TopicId, TopicName};
+use ottla_kafka::types::{BrokerId, Offset, PartitionId, TopicId, TopicName};
 use tokio::time::Instant;
 
+use crate::runtime::Key;
 use crate::runtime::metrics::Metrics;
+
+/// The figures of one KafkaCluster.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    metrics: Arc<Metrics>,
+    cluster: Arc<str>,
+}
+
+impl Figures {
+    /// What is counted for this KafkaCluster.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>, cluster: &Key) -> Self {
+        Self {
+            metrics,
+            cluster: cluster.to_string().into(),
+        }
+    }
+}
+
+impl Observer for Figures {
+    fn batch(&self, method: &'static str, waited: &[Duration]) {
+        self.metrics.clusters.batch(&self.cluster, method, waited);
+    }
+}
 
 /// An admin port whose calls are counted.
 pub struct Metered<A> {
     inner: A,
-    metrics: Arc<Metrics>,
+    figures: Figures,
 }
 
 impl<A> fmt::Debug for Metered<A> {
@@ -31,8 +59,15 @@ impl<A> fmt::Debug for Metered<A> {
 impl<A: Admin> Metered<A> {
     /// Counts the calls of `inner`.
     #[must_use]
-    pub const fn new(inner: A, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics }
+    pub const fn new(inner: A, figures: Figures) -> Self {
+        Self { inner, figures }
+    }
+
+    fn called(&self, operation: &'static str, error: Option<&KafkaError>, took: Duration) {
+        let Figures { metrics, cluster } = &self.figures;
+        metrics
+            .clusters
+            .admin_called(cluster, operation, outcome(error), took);
     }
 
     fn single<'a, T: 'a>(
@@ -43,8 +78,7 @@ impl<A: Admin> Metered<A> {
         Box::pin(async move {
             let started = Instant::now();
             let answer = call.await;
-            self.metrics
-                .admin_called(operation, outcome(answer.as_ref().err()), started.elapsed());
+            self.called(operation, answer.as_ref().err(), started.elapsed());
             answer
         })
     }
@@ -58,14 +92,15 @@ impl<A: Admin> Metered<A> {
             let started = Instant::now();
             let answers = call.await;
             for answer in answers.values() {
-                self.metrics.admin_item(operation, outcome(answer.as_ref().err()));
+                let Figures { metrics, cluster } = &self.figures;
+                let outcome = outcome(answer.as_ref().err());
+                metrics.clusters.admin_item(cluster, operation, outcome);
             }
             let lost = answers
                 .values()
                 .filter_map(|answer| answer.as_ref().err())
                 .find(|e| e.is_connection());
-            self.metrics
-                .admin_called(operation, outcome(lost), started.elapsed());
+            self.called(operation, lost, started.elapsed());
             answers
         })
     }
@@ -155,6 +190,14 @@ impl<A: Admin> Admin for Metered<A> {
 
     fn alter_configs(&self, changes: Vec<ConfigChange>) -> BoxFuture<'_, Batch<TopicName, ()>> {
         self.change("alter_configs", self.inner.alter_configs(changes))
+    }
+
+    fn alter_broker_configs(&self, changes: Vec<BrokerConfigChange>) -> BoxFuture<'_, Batch<BrokerId, ()>> {
+        self.change("alter_broker_configs", self.inner.alter_broker_configs(changes))
+    }
+
+    fn log_sizes(&self) -> BoxFuture<'_, Result<LogSizes, KafkaError>> {
+        self.single("log_sizes", self.inner.log_sizes())
     }
 
     fn create_partitions(&self, growth: Vec<GrowTopic>) -> BoxFuture<'_, Batch<TopicName, ()>> {

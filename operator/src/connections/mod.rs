@@ -18,6 +18,7 @@ use ottla_kafka::config::ConnectionConfig;
 use ottla_kafka::permit::Permit;
 use ottla_kafka::types::ClusterId;
 
+use self::metered::Figures;
 pub use self::slots::Slot;
 use self::slots::Slots;
 use crate::runtime::Key;
@@ -30,6 +31,27 @@ const SLOTS: usize = 32;
 
 /// Makes a client out of a configuration.
 pub type Connect = Box<dyn Fn(ConnectionConfig) -> Arc<dyn Admin> + Send + Sync>;
+
+/// Where clients come from.
+enum Maker {
+    /// From somewhere else.
+    Given(Connect),
+    /// They speak to Kafka, every call counted, and change things only while the permit holds.
+    Kafka(Arc<Metrics>, Permit),
+}
+
+impl Maker {
+    fn make(&self, cluster: &Key, config: ConnectionConfig) -> Arc<dyn Admin> {
+        match self {
+            Self::Given(connect) => connect(config),
+            Self::Kafka(metrics, permit) => {
+                let figures = Figures::new(metrics.clone(), cluster);
+                let client = KafkaAdmin::observed(config, permit.clone(), Arc::new(figures.clone()));
+                Arc::new(metered::Metered::new(client, figures))
+            }
+        }
+    }
+}
 
 /// Whether a cluster may be used for work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +82,8 @@ struct State {
     standing: Standing,
     /// The cluster last found usable, unless another was found since.
     proven: Option<ClusterId>,
+    /// Whether every broker holds to the throttle, as far as this process has seen to it.
+    throttled: bool,
     /// Who asked while it was in doubt.
     held_back: Vec<(Key, Queue)>,
 }
@@ -122,6 +146,18 @@ impl Connection {
         proven.map(|id| (self.admin.clone(), id))
     }
 
+    /// Whether every broker holds to the throttle. An object that is known to need it, and then finds it so, may rely on
+    /// that: it is not taken off before the objects were looked through.
+    #[must_use]
+    pub fn throttled(&self) -> bool {
+        self.state().throttled
+    }
+
+    /// Takes in whether every broker holds to the throttle.
+    pub fn set_throttled(&self, throttled: bool) {
+        self.state().throttled = throttled;
+    }
+
     /// Takes in that a call got no connection or no answer: whoever comes is held back until the cluster has been looked
     /// at, by one look for all.
     pub fn doubt(&self) {
@@ -168,7 +204,7 @@ impl Connection {
 
 /// The clients of all KafkaClusters.
 pub struct Connections {
-    connect: Connect,
+    maker: Maker,
     entries: RwLock<HashMap<Key, Arc<Connection>>>,
 }
 
@@ -182,8 +218,12 @@ impl Connections {
     /// Clients made by `connect`.
     #[must_use]
     pub fn new(connect: Connect) -> Self {
+        Self::made_by(Maker::Given(connect))
+    }
+
+    fn made_by(maker: Maker) -> Self {
         Self {
-            connect,
+            maker,
             entries: RwLock::default(),
         }
     }
@@ -191,10 +231,7 @@ impl Connections {
     /// Clients that speak to Kafka, every call counted, and change things only while the permit holds.
     #[must_use]
     pub fn to_kafka(metrics: Arc<Metrics>, permit: Permit) -> Self {
-        Self::new(Box::new(move |config| {
-            let client = KafkaAdmin::under(config, permit.clone());
-            Arc::new(metered::Metered::new(client, metrics.clone()))
-        }))
+        Self::made_by(Maker::Kafka(metrics, permit))
     }
 
     /// The client of a KafkaCluster, if one was made.
@@ -219,11 +256,12 @@ impl Connections {
         }
         let entry = Arc::new(Connection {
             uid: uid.to_owned(),
-            admin: (self.connect)(config.clone()),
+            admin: self.maker.make(cluster, config.clone()),
             config,
             state: Mutex::new(State {
                 standing: Standing::Unproven,
                 proven: None,
+                throttled: false,
                 held_back: vec![],
             }),
             slots: Slots::new(SLOTS),

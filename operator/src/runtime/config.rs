@@ -46,6 +46,11 @@ pub struct Config {
     #[arg(long, env = "OTTLA_POD_NAME")]
     pub pod_name: Option<String>,
 
+    /// Serve metrics of single topics too: partitions that are under-replicated, and sizes, for at most 2,000 topics of
+    /// each KafkaCluster. Costs a call to every broker with each look at the topics.
+    #[arg(long, env = "OTTLA_TOPIC_METRICS")]
+    pub topic_metrics: bool,
+
     /// Lease to hold before acting, as namespace/name, where several operators run. Without it this operator acts at once
     /// and must be the only one.
     #[arg(long, env = "OTTLA_LEASE")]
@@ -76,6 +81,7 @@ impl Default for Config {
             http_address: SocketAddr::from(([0, 0, 0, 0], 8080)),
             log_format: LogFormat::Json,
             pod_name: None,
+            topic_metrics: false,
             lease: None,
         }
     }

@@ -238,6 +238,12 @@ struct Driver<R: Reconciler> {
 }
 
 impl<R: Reconciler> Driver<R> {
+    /// The KafkaCluster that an object refers to, if there is one of that name: names alone are endless.
+    fn cluster(&self, entry: &Entry<R::Object>) -> Option<String> {
+        let named = R::lane(entry.object()?)?;
+        self.ctx.stores.clusters.get(&named).map(|_| named.to_string())
+    }
+
     /// One object's turn, from the queue back into it.
     async fn turn(&self, key: Key) {
         let Some(entry) = self.store.get(&key) else {
@@ -249,7 +255,10 @@ impl<R: Reconciler> Driver<R> {
         let started = Instant::now();
         let result = self.guarded(&entry).await;
         let outcome = outcome(&result);
-        self.ctx.metrics.reconciled(R::KIND, outcome, started.elapsed());
+        let cluster = self.cluster(&entry);
+        self.ctx
+            .metrics
+            .reconciled(R::KIND, cluster.as_deref(), outcome, started.elapsed());
         match result {
             Ok(Action::AwaitChange) => self.succeeded(&key, None),
             Ok(Action::After(wait)) => self.succeeded(&key, Some(wait)),

@@ -1,4 +1,7 @@
-//! What is counted. Labels are few and bounded: kinds, operations, outcomes; never an object's name.
+//! What is counted. Labels are few and bounded: kinds, operations, outcomes, KafkaClusters; the name of no other object,
+//! unless it was asked for.
+
+mod clusters;
 
 use std::time::Duration;
 
@@ -8,6 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
+
+pub use self::clusters::{Clusters, OfTopic, Standing};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -42,17 +47,6 @@ struct MethodReason {
     reason: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Operation {
-    operation: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OperationOutcome {
-    operation: &'static str,
-    outcome: &'static str,
-}
-
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn seconds() -> Histogram {
@@ -66,17 +60,13 @@ pub struct Metrics {
     leader: Gauge,
     leader_transitions: Family<Transition, Counter>,
     reconciles: Family<KindOutcome, Counter>,
-    reconcile_seconds: Histograms<Kind>,
     queue_depth: Family<Kind, Gauge>,
     objects: Family<KindReason, Gauge>,
     watch_failures: Family<Kind, Counter>,
     status_writes: Family<Kind, Counter>,
     events: Family<KindReason, Counter>,
-    admin_calls: Family<OperationOutcome, Counter>,
-    admin_items: Family<OperationOutcome, Counter>,
-    admin_seconds: Histograms<Operation>,
-    sweep_seconds: Histogram,
-    sweep_findings: Counter,
+    /// What is counted for each KafkaCluster.
+    pub clusters: Clusters,
     purging: Purging,
 }
 
@@ -130,12 +120,6 @@ impl Default for Metrics {
                 "Passes over objects, by how they ended",
                 Family::default(),
             ),
-            reconcile_seconds: add(
-                &mut registry,
-                "reconcile_duration_seconds",
-                "How long passes took",
-                Histograms::new_with_constructor(seconds),
-            ),
             queue_depth: add(
                 &mut registry,
                 "queue_depth",
@@ -161,36 +145,7 @@ impl Default for Metrics {
                 Family::default(),
             ),
             events: add(&mut registry, "events", "Events published", Family::default()),
-            admin_calls: add(
-                &mut registry,
-                "admin_calls",
-                "Calls to Kafka's admin port, by how they ended",
-                Family::default(),
-            ),
-            admin_items: add(
-                &mut registry,
-                "admin_items",
-                "Items within batch calls, by how each ended",
-                Family::default(),
-            ),
-            admin_seconds: add(
-                &mut registry,
-                "admin_call_duration_seconds",
-                "How long calls to Kafka took",
-                Histograms::new_with_constructor(seconds),
-            ),
-            sweep_seconds: add(
-                &mut registry,
-                "sweep_duration_seconds",
-                "How long a look at all topics of one cluster took",
-                seconds(),
-            ),
-            sweep_findings: add(
-                &mut registry,
-                "sweep_findings",
-                "Topics that such a look found other than they should be",
-                Counter::default(),
-            ),
+            clusters: Clusters::register(&mut registry),
             purging: Purging::register(&mut registry),
             registry,
         }
@@ -213,20 +168,23 @@ impl Metrics {
 
     /// Forgets what is there: it is seen anew.
     pub fn forget_objects(&self) {
+        self.clusters.forget_all();
         self.objects.clear();
         self.queue_depth.clear();
     }
 
-    /// Counts one pass over an object.
-    pub fn reconciled(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+    /// Counts one pass over an object, for the KafkaCluster that it refers to, if that is known.
+    pub fn reconciled(
+        &self,
+        kind: &'static str,
+        cluster: Option<&str>,
+        outcome: &'static str,
+        took: Duration,
+    ) {
         self.reconciles
             .get_or_create(&KindOutcome { kind, outcome })
             .inc();
-        self.reconcile_seconds
-            .get_or_create(&Kind {
-                kind: kind.to_owned(),
-            })
-            .observe(took.as_secs_f64());
+        self.clusters.reconciled(cluster.unwrap_or_default(), kind, took);
     }
 
     /// Takes in how many objects of a kind wait.
@@ -284,30 +242,6 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts one call to Kafka.
-    pub fn admin_called(&self, operation: &'static str, outcome: &'static str, took: Duration) {
-        self.admin_calls
-            .get_or_create(&OperationOutcome { operation, outcome })
-            .inc();
-        self.admin_seconds
-            .get_or_create(&Operation { operation })
-            .observe(took.as_secs_f64());
-    }
-
-    /// Takes in one look at all topics of a cluster, and how many were not as they should be.
-    pub fn swept(&self, found: usize, took: Duration) {
-        self.sweep_seconds.observe(took.as_secs_f64());
-        self.sweep_findings
-            .inc_by(u64::try_from(found).unwrap_or(u64::MAX));
-    }
-
-    /// Counts one item of a batch call to Kafka.
-    pub fn admin_item(&self, operation: &'static str, outcome: &'static str) {
-        self.admin_items
-            .get_or_create(&OperationOutcome { operation, outcome })
-            .inc();
-    }
-
     /// Counts a purge that ended.
     pub fn purge_ended(&self, method: &'static str, reason: &'static str) {
         self.purging
@@ -331,6 +265,7 @@ impl Metrics {
 
     /// Everything in the OpenMetrics text format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        self.clusters.recount();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
@@ -338,23 +273,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_carry_prefix_and_unit() {
-        let metrics = Metrics::default();
-        metrics.reconciled("KafkaTopic", "ok", Duration::from_millis(3));
-        metrics.admin_called("create_topics", "ok", Duration::from_millis(3));
-        metrics.object_moved("KafkaTopic", None, Some("Ready"));
-        let text = metrics.encode().unwrap();
-        for line in [
-            "ottla_reconciles_total{kind=\"KafkaTopic\",outcome=\"ok\"} 1",
-            "ottla_admin_calls_total{operation=\"create_topics\",outcome=\"ok\"} 1",
-            "ottla_objects{kind=\"KafkaTopic\",reason=\"Ready\"} 1",
-            "ottla_reconcile_duration_seconds_count{kind=\"KafkaTopic\"} 1",
-        ] {
-            assert!(text.contains(line), "{line} is not in\n{text}");
-        }
-    }
-}
+mod tests;

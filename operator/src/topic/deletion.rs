@@ -17,7 +17,7 @@ use super::plan;
 use super::reason::Reason;
 use super::status::{self, Outcome};
 use super::upkeep::poke;
-use super::{Topics, conclude, has_finalizer, held};
+use super::{Topics, conclude, has_finalizer, held, unthrottle};
 use crate::cluster::destruction::{self, Standing};
 use crate::cluster::tenancy::Access;
 use crate::cluster::{access, cluster_key};
@@ -67,7 +67,10 @@ pub(super) async fn reconcile(
         End::InDoubt => return Ok(Action::AwaitChange),
         End::Hold(outcome) => return conclude(ctx, &object, &outcome).await,
         End::Later(wait) => return Ok(Action::After(wait)),
-        End::Release(note) => note,
+        End::Release(note) => match unthrottle::before_release(ctx, &object).await {
+            Ok(()) => note,
+            Err(outcome) => return conclude(ctx, &object, &outcome).await,
+        },
         End::Delete(kafka, id) => match perform(&*kafka.admin, &plan::Action::Delete(id)).await {
             Ok(_) => {
                 info!(namespace = object.namespace(), name = object.name_any(), topic_id = %id, "Deleted topic");
@@ -171,6 +174,7 @@ fn decide(topics: &Topics, ctx: &Context, object: &KafkaTopic) -> End {
             Kafka {
                 admin,
                 id,
+                throttled: false,
                 _slot: slot,
             },
             recorded,

@@ -41,6 +41,20 @@ pub struct Desired {
     pub drift: DriftPolicy,
     /// Whether nothing is to be done.
     pub suspend: bool,
+    /// Whether replicas are moved under a throttle.
+    pub throttle: Throttle,
+}
+
+/// Whether replicas are moved under a throttle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Throttle {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are, and the brokers have not been told how fast.
+    Wanted,
+    /// They are, and the brokers know how fast.
+    InPlace,
 }
 
 /// Why a spec cannot be acted on.
@@ -85,6 +99,7 @@ pub fn parse(object_name: &str, raw: &KafkaTopicSpec) -> Result<Desired, Invalid
         adoption: raw.adoption_policy,
         drift: raw.drift_policy,
         suspend: raw.suspend,
+        throttle: Throttle::Off,
     };
     disjoint(&desired)?;
     consistent(&desired.config, desired.replication_factor)?;
@@ -246,6 +261,15 @@ pub(super) fn consistent(
             "min.insync.replicas is {needed} with a replicationFactor of {factor}: no record with acks=all could \
              ever be written"
         )));
+    }
+    let compacted = config
+        .get("cleanup.policy")
+        .is_some_and(|policy| policy.contains("compact"));
+    if compacted && config.get("remote.storage.enable").is_some_and(|on| on == "true") {
+        return Err(bad_config(
+            "remote.storage.enable is true and cleanup.policy holds compact: Kafka keeps no compacted topic in remote \
+             storage; take one of both out",
+        ));
     }
     if let (Some(least), Some(most)) = (number("min.compaction.lag.ms"), number("max.compaction.lag.ms"))
         && least > most

@@ -13,6 +13,7 @@ use ottla_kafka::types::{PartitionCount, PartitionId, TopicName};
 
 use super::plan::Action;
 use super::plan::replication::Change;
+use super::plan::throttle;
 
 /// What became of an action.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,16 @@ pub async fn perform(admin: &dyn Admin, action: &Action) -> Result<Done, KafkaEr
             sole(answers, "create the topic").map(Done::Created)
         }
         Action::Alter { topic, set, unset } => alter(admin, topic, set, unset).await,
+        Action::Throttle { topic, replicas, .. } => {
+            let values = [replicas.leaders.clone(), replicas.followers.clone()];
+            let set = throttle::KEYS
+                .map(str::to_owned)
+                .into_iter()
+                .zip(values)
+                .collect();
+            throttling(admin, topic, set, BTreeSet::new()).await
+        }
+        Action::Unthrottle { topic, keys } => throttling(admin, topic, BTreeMap::new(), keys.clone()).await,
         Action::Grow { topic, to, .. } => {
             let growth = GrowTopic {
                 topic: topic.clone(),
@@ -64,6 +75,22 @@ pub async fn perform(admin: &dyn Admin, action: &Action) -> Result<Done, KafkaEr
             answer => answer.map(|()| Done::Full),
         },
     }
+}
+
+/// Alters both configs that name throttled replicas, or neither.
+async fn throttling(
+    admin: &dyn Admin,
+    topic: &TopicName,
+    set: BTreeMap<String, String>,
+    unset: BTreeSet<String>,
+) -> Result<Done, KafkaError> {
+    let topic = topic.clone();
+    let change = ConfigChange { topic, set, unset };
+    let answer = sole(
+        admin.alter_configs(vec![change]).await,
+        "throttle the topic's replicas",
+    );
+    answer.map(|()| Done::Full)
 }
 
 /// Alters configs at once; where Kafka refuses them together, one by one, so that a bad key holds up no other.

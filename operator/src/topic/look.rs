@@ -12,7 +12,7 @@ use ottla_kafka::types::ClusterId;
 
 use super::claimants::other_owner;
 use super::defaults;
-use super::desired::Desired;
+use super::desired::{Desired, Throttle};
 use super::plan::{self, Claim, Plan, Policy, Recorded, Refusal, Sight};
 use super::reason::Reason;
 use super::status::{self, Outcome, Shape};
@@ -42,6 +42,8 @@ pub(super) enum End {
 pub(super) struct Kafka {
     pub(super) admin: Arc<dyn Admin>,
     pub(super) id: ClusterId,
+    /// Whether its brokers hold to the throttle.
+    pub(super) throttled: bool,
     /// A place among those who wait for it.
     pub(super) _slot: Slot,
 }
@@ -126,6 +128,7 @@ fn kafka(ctx: &Context, object: &Arc<KafkaTopic>, cluster: &KafkaCluster) -> Res
         return Ok(Kafka {
             admin,
             id,
+            throttled: connection.throttled(),
             _slot: slot,
         });
     }
@@ -165,7 +168,17 @@ pub(super) fn completed(
 ) -> Result<Desired, super::desired::Invalid> {
     // Defaults that cannot be read leave the KafkaCluster unusable, so that nobody comes here with them.
     let defaults = defaults::parse(cluster.spec.topic_defaults.as_ref()).unwrap_or_default();
-    defaults.complete(desired)
+    let throttled =
+        cluster.spec.replication_throttle.is_some() && cluster.metadata.deletion_timestamp.is_none();
+    let throttle = if throttled {
+        Throttle::Wanted
+    } else {
+        Throttle::Off
+    };
+    Ok(Desired {
+        throttle,
+        ..defaults.complete(desired)?
+    })
 }
 
 /// Looks at a topic.
@@ -177,8 +190,11 @@ pub(super) async fn look(
 ) -> Result<Look, End> {
     let cluster = cluster(ctx, object)?;
     let kafka = kafka(ctx, object, &cluster)?;
-    let desired =
+    let mut desired =
         completed(&cluster, desired).map_err(|invalid| held(object, invalid.reason, invalid.message))?;
+    if desired.throttle == Throttle::Wanted && kafka.throttled {
+        desired.throttle = Throttle::InPlace;
+    }
     let tenure = tenure(object, &cluster);
     let recorded = status::recorded(&object.status.clone().unwrap_or_default(), &kafka.id);
     // At first contact, and where the plan is to be shown, everything set on the topic is of interest.

@@ -7,6 +7,7 @@ pub mod defaults;
 mod deletion;
 pub mod desired;
 pub mod execute;
+pub mod figures;
 mod held;
 pub mod ledger;
 mod look;
@@ -20,6 +21,7 @@ mod spread;
 pub mod status;
 pub mod sweep;
 pub mod touched;
+mod unthrottle;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -147,12 +149,23 @@ async fn keep_finalizer(
         (DeletionPolicy::Delete, false) if may_delete(ctx, &object) => {
             apply::add_finalizer(ctx, store, &*object, ottla_crds::TOPIC_FINALIZER).await
         }
-        (DeletionPolicy::Retain, true) => {
+        (DeletionPolicy::Retain, true) if !is_throttled(&object) => {
             apply::remove_finalizer(ctx, store, &*object, ottla_crds::TOPIC_FINALIZER).await?;
             Ok(store.object(&Key::of(&*object)).unwrap_or(object))
         }
         _ => Ok(object),
     }
+}
+
+/// Whether replicas of the topic are throttled by this object, or are about to be.
+pub(crate) fn is_throttled(object: &KafkaTopic) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| {
+        status
+            .reassignment
+            .as_ref()
+            .is_some_and(|moving| moving.throttle.is_some())
+    })
 }
 
 fn has_finalizer(object: &KafkaTopic) -> bool {
@@ -197,6 +210,9 @@ async fn conclude(ctx: &Context, object: &Arc<KafkaTopic>, outcome: &Outcome) ->
             Guard::Uid,
         )
         .await?;
+        if notes::reports_drift(&previous, outcome) {
+            upkeep::count_drift(ctx, object, "reported");
+        }
         ctx.publish(Topics::KIND, &**object, &notes::of_transition(&previous, outcome))
             .await;
     }
@@ -253,6 +269,7 @@ impl Topics {
 /// Registers what triggers passes over KafkaTopics beside their own changes: rivals for the same topic.
 pub fn triggers(ctx: &Context, topics: &Arc<Topics>) {
     let (weak, queue) = (Arc::downgrade(topics), ctx.queues.topics.clone());
+    let clusters = ctx.queues.clusters.clone();
     ctx.stores.topics.listen(Box::new(move |key, old, new| {
         let Some(topics) = weak.upgrade() else { return };
         let old = old.and_then(|entry| entry.object());
@@ -268,6 +285,12 @@ pub fn triggers(ctx: &Context, topics: &Arc<Topics>) {
         // No other change shows it: neither generation nor annotations move.
         if old.is_some_and(|old| has_finalizer(old)) && new.is_some_and(|new| lost_finalizer(new)) {
             queue.add(key.clone());
+        }
+        // Its brokers are told how fast, or that it is over.
+        if old.is_some_and(|old| is_throttled(old)) != new.is_some_and(|new| is_throttled(new))
+            && let Some(object) = new.or(old)
+        {
+            clusters.add(cluster_key(key, &object.spec.cluster_ref));
         }
         let stake = |object: Option<&Arc<KafkaTopic>>| {
             object.map(|object| {

@@ -2,7 +2,7 @@
 
 use ottla_crds::KafkaTopicStatus;
 
-use super::plan::{Action, Claim, Plan, Sight};
+use super::plan::{Action, Claim, Plan, Recorded, Sight};
 use super::reason::Reason;
 use super::status::Outcome;
 use crate::runtime::conditions::{READY, find};
@@ -14,6 +14,8 @@ pub(super) const fn verb(action: &Action) -> &'static str {
         Action::Create(_) => "Create",
         Action::Alter { .. } => "Alter",
         Action::Reassign { .. } => "Reassign",
+        Action::Throttle { .. } => "Throttle",
+        Action::Unthrottle { .. } => "Unthrottle",
         Action::Grow { .. } => "Grow",
         Action::Delete(_) => "Delete",
     }
@@ -43,6 +45,10 @@ pub(super) fn pending(plan: &Plan) -> String {
             Action::Reassign { from, to, .. } => {
                 parts.push(format!("move replicas from replication factor {from} to {to}"));
             }
+            Action::Throttle { from, to, .. } => parts.push(format!(
+                "move replicas from replication factor {from} to {to}, under the KafkaCluster's replicationThrottle"
+            )),
+            Action::Unthrottle { .. } => parts.push("take the throttle off its replicas".to_owned()),
             Action::Delete(id) => parts.push(format!("delete topic {id}")),
         }
     }
@@ -85,6 +91,22 @@ pub(super) fn of_transition(previous: &KafkaTopicStatus, outcome: &Outcome) -> V
         _ if waiting(reason) => vec![],
         _ => vec![Note::warning(reason, "Reconcile", outcome.message.clone())],
     }
+}
+
+/// Whether an action puts right what somebody else did.
+pub(super) fn corrects_drift(plan: &Plan, action: &Action, recorded: &Recorded) -> bool {
+    match action {
+        Action::Create(_) => plan.claim == Claim::Recreate,
+        Action::Alter { .. } => !plan.drifted.is_empty(),
+        Action::Reassign { to, .. } => recorded.moving_to.is_none() && recorded.managed_factor == Some(*to),
+        _ => false,
+    }
+}
+
+/// Whether an outcome tells for the first time of what somebody else did.
+pub(super) fn reports_drift(previous: &KafkaTopicStatus, outcome: &Outcome) -> bool {
+    let before = find(&previous.conditions, READY).map(|ready| ready.reason.as_str());
+    matches!(outcome.reason, Reason::Drifted | Reason::TopicGone) && before != Some(outcome.reason.as_str())
 }
 
 /// Drift put right, and growth over records.

@@ -2,14 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_kafka::admin::{Admin, ConfigEntry, ConfigKeys, ConfigQuery, Partition, Topic, TopicPartition};
+use ottla_crds::topic::ThrottledReplicas;
+use ottla_kafka::admin::{
+    Admin, ConfigEntry, ConfigKeys, ConfigQuery, ConfigSource, Partition, Topic, TopicPartition,
+};
 use ottla_kafka::error::{ErrorCode, KafkaError};
 use ottla_kafka::types::TopicName;
 
 use super::desired::Desired;
 use super::placement::Held;
 use super::plan::replication::{Layout, MIN_IN_SYNC, Replicas, Seen, needs_look};
+use super::plan::throttle;
 use super::plan::{Live, Recorded};
+
+/// More than is ever set by us.
+const LONGEST_THROTTLE: usize = 5_000;
 
 /// The configs that matter for this object: those it asks for and those it set before.
 #[must_use]
@@ -94,7 +101,11 @@ async fn layout(admin: &dyn Admin, topic: &Topic) -> Result<Layout, KafkaError> 
     let needed = configs(
         admin,
         &topic.name,
-        ConfigKeys::Named([MIN_IN_SYNC.to_owned()].into()),
+        ConfigKeys::Named(
+            [MIN_IN_SYNC, throttle::KEYS[0], throttle::KEYS[1]]
+                .map(str::to_owned)
+                .into(),
+        ),
     )
     .await?;
     let partitions = topic.partitions.iter().map(|partition| {
@@ -119,7 +130,22 @@ async fn layout(admin: &dyn Admin, topic: &Topic) -> Result<Layout, KafkaError> 
         min_in_sync: needed
             .get(MIN_IN_SYNC)
             .and_then(|entry| entry.value.as_ref()?.parse().ok()),
+        throttled: throttled(&needed),
     })
+}
+
+/// The replicas that are throttled on a topic, by its configs.
+pub fn throttled(config: &BTreeMap<String, ConfigEntry>) -> Option<ThrottledReplicas> {
+    let [leaders, followers] = throttle::KEYS.map(|key| {
+        let entry = config
+            .get(key)
+            .filter(|entry| entry.source == ConfigSource::Topic);
+        let value = entry.and_then(|entry| entry.value.clone()).unwrap_or_default();
+        // What does not fit is not ours; it is compared, and never set.
+        value.chars().take(LONGEST_THROTTLE).collect::<String>()
+    });
+    let set = !leaders.is_empty() || !followers.is_empty();
+    set.then_some(ThrottledReplicas { leaders, followers })
 }
 
 fn at(topic: &Topic, partition: &Partition) -> TopicPartition {
@@ -136,7 +162,9 @@ pub fn live(topic: &Topic, config: BTreeMap<String, ConfigEntry>) -> Result<Live
         .partitions
         .windows(2)
         .all(|two| copies(&two[0]) == copies(&two[1]));
-    match (topic.partition_count(), topic.replication_factor()) {
+    let least = topic.partitions.iter().map(copies).min();
+    let least = least.and_then(|copies| i64::try_from(copies).ok()?.try_into().ok());
+    match (topic.partition_count(), least) {
         (Some(partitions), Some(replication_factor)) => Ok(Live {
             id: topic.id,
             internal: topic.internal,

@@ -6,10 +6,11 @@
 
 mod keys;
 pub mod replication;
+pub mod throttle;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_crds::topic::{AdoptionPolicy, Difference, DriftPolicy};
+use ottla_crds::topic::{AdoptionPolicy, Difference, DriftPolicy, ThrottledReplicas};
 use ottla_kafka::admin::{ConfigEntry, ConfigSource, NewTopic};
 use ottla_kafka::types::{PartitionCount, ReplicationFactor, TopicId, TopicName};
 
@@ -61,8 +62,12 @@ pub struct Recorded {
     pub partitions: Option<PartitionCount>,
     /// The replicas last seen.
     pub replication_factor: Option<ReplicationFactor>,
+    /// The replicas that the topic had as asked for.
+    pub managed_factor: Option<ReplicationFactor>,
     /// The replication factor that moves of ours lead to.
     pub moving_to: Option<ReplicationFactor>,
+    /// The replicas that we throttle, or are about to.
+    pub throttle: Option<ThrottledReplicas>,
 }
 
 /// What else decides.
@@ -100,6 +105,24 @@ pub enum Action {
         to: ReplicationFactor,
         /// The partitions that change.
         changes: Vec<Change>,
+    },
+    /// Has replicas of the topic throttled while they are moved.
+    Throttle {
+        /// Its name.
+        topic: TopicName,
+        /// How many replicas every partition has.
+        from: ReplicationFactor,
+        /// How many it is to have.
+        to: ReplicationFactor,
+        /// Which are throttled.
+        replicas: ThrottledReplicas,
+    },
+    /// Ends that.
+    Unthrottle {
+        /// Its name.
+        topic: TopicName,
+        /// The configs to take off.
+        keys: BTreeSet<String>,
     },
     /// Adds partitions to the topic.
     Grow {
@@ -159,8 +182,10 @@ pub struct Plan {
     pub drifted: BTreeSet<String>,
     /// How far a change of the replication factor is.
     pub progress: Option<Progress>,
-    /// Whether something that somebody else does must end first.
+    /// Whether something must end first that is not ours to end.
     pub waits: bool,
+    /// The replicas that are throttled by us from then on.
+    pub throttle: Option<ThrottledReplicas>,
 }
 
 /// What must be written down before an act.
@@ -183,17 +208,28 @@ impl Plan {
             drifted: BTreeSet::new(),
             progress: None,
             waits: false,
+            throttle: None,
         }
     }
 
-    /// The moves that this plan begins, and that must be known as ours before.
+    /// The moves that this plan begins or throttles, and that must be known as ours before.
     #[must_use]
     pub fn begins(&self, recorded: &Recorded) -> Option<Progress> {
-        let new = self
-            .progress
-            .filter(|progress| recorded.moving_to != Some(progress.to));
-        let moves = |action: &Action| matches!(action, Action::Reassign { .. });
-        new.filter(|_| self.actions.iter().any(moves))
+        let news = |progress: &Progress| recorded.moving_to != Some(progress.to);
+        self.progress.filter(|progress| {
+            self.actions.iter().any(|action| match action {
+                Action::Reassign { .. } => news(progress),
+                Action::Throttle { .. } => news(progress) || recorded.throttle != self.throttle,
+                _ => false,
+            })
+        })
+    }
+
+    /// Whether what is throttled is no longer, once this plan is carried out.
+    #[must_use]
+    pub fn lifts(&self) -> bool {
+        let lifts = |action: &Action| matches!(action, Action::Unthrottle { .. });
+        self.actions.iter().any(lifts)
     }
 
     fn refuse(claim: Claim, reason: Reason, message: impl Into<String>) -> Self {
@@ -354,6 +390,7 @@ fn own(claim: Claim, desired: &Desired, live: &Live, recorded: &Recorded) -> Pla
     }
     grow(&mut plan, desired, live);
     replication::decide(&mut plan, desired, live, recorded);
+    throttle::decide(&mut plan, desired, live, recorded);
     if !drift.is_empty() {
         plan.refusals.push(drifted(&drift));
         plan.difference.extend(drift);
@@ -447,7 +484,11 @@ pub fn applied(mut live: Live, action: &Action) -> Live {
         }
         Action::Grow { to, .. } => live.partitions = *to,
         // What moves is seen when it is done.
-        Action::Create(_) | Action::Reassign { .. } | Action::Delete(_) => {}
+        Action::Create(_)
+        | Action::Reassign { .. }
+        | Action::Throttle { .. }
+        | Action::Unthrottle { .. }
+        | Action::Delete(_) => {}
     }
     live
 }

@@ -33,6 +33,8 @@ pub enum Reason {
     Reassigning,
     /// Somebody else is moving replicas; ours are moved afterwards.
     ReplicasMovedByOther,
+    /// Somebody else throttles the topic's replicas; ours are moved afterwards.
+    ReplicationThrottledByOther,
     /// The topic exists already and is not taken over as it is.
     AdoptionRequired,
     /// Another object owns the topic.
@@ -61,7 +63,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Ready,
         Self::Creating,
         Self::Suspended,
@@ -76,6 +78,7 @@ impl Reason {
         Self::InvalidReplicationFactor,
         Self::Reassigning,
         Self::ReplicasMovedByOther,
+        Self::ReplicationThrottledByOther,
         Self::AdoptionRequired,
         Self::TopicOwnedByOther,
         Self::TopicReplaced,
@@ -108,6 +111,7 @@ impl Reason {
             Self::InvalidReplicationFactor => "InvalidReplicationFactor",
             Self::Reassigning => "Reassigning",
             Self::ReplicasMovedByOther => "ReplicasMovedByOther",
+            Self::ReplicationThrottledByOther => "ReplicationThrottledByOther",
             Self::AdoptionRequired => "AdoptionRequired",
             Self::TopicOwnedByOther => "TopicOwnedByOther",
             Self::TopicReplaced => "TopicReplaced",
@@ -135,6 +139,7 @@ impl Reason {
             | Self::InvalidReplicationFactor
             | Self::Reassigning
             | Self::ReplicasMovedByOther
+            | Self::ReplicationThrottledByOther
             | Self::TopicMissing
             | Self::KafkaError => Progress::Working,
             Self::InvalidSpec

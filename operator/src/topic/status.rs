@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::KafkaTopicStatus;
-use ottla_crds::topic::{Difference, Reassignment};
+use ottla_crds::topic::{Difference, Reassignment, ThrottledReplicas};
 use ottla_kafka::error::{Class, ErrorCode, KafkaError};
 use ottla_kafka::types::{ClusterId, PartitionCount, ReplicationFactor, TopicId, TopicName};
 
-use super::plan::replication::Progress;
-use super::plan::{Live, Plan, Recorded};
+use super::desired::Desired;
+use super::plan::replication::{self, Progress};
+use super::plan::{self, Live, Plan, Recorded};
 use super::reason::Reason;
 use crate::runtime::Action;
 use crate::runtime::backoff::Pace;
@@ -36,19 +37,22 @@ pub enum Shape {
         replication_factor: ReplicationFactor,
         /// The configs we set.
         managed: BTreeMap<String, String>,
+        /// The replicas it came to have as asked for.
+        managed_factor: Option<ReplicationFactor>,
     },
 }
 
 impl Shape {
     /// A topic of ours as seen.
     #[must_use]
-    pub fn of(cluster: &ClusterId, live: &Live, managed: BTreeMap<String, String>) -> Self {
+    pub fn of(cluster: &ClusterId, desired: &Desired, recorded: &Recorded, live: &Live) -> Self {
         Self::Ours {
+            managed: plan::managed(desired, recorded, live),
+            managed_factor: replication::managed(desired, recorded, live),
             cluster: cluster.clone(),
             id: live.id,
             partitions: live.partitions,
             replication_factor: live.replication_factor,
-            managed,
         }
     }
 }
@@ -73,14 +77,14 @@ pub struct Outcome {
 }
 
 /// What is now known of replicas being moved for this object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Movement {
     /// Nothing new.
     Keep,
     /// None are.
     None,
-    /// Some are.
-    Under(Progress),
+    /// Some are, and these are throttled by us.
+    Under(Progress, Option<ThrottledReplicas>),
 }
 
 impl Outcome {
@@ -101,7 +105,12 @@ impl Outcome {
     /// The outcome of a plan of which every action succeeded. `poll` is when to look at what is under way.
     #[must_use]
     pub fn of(plan: Plan, shape: Shape, poll: Duration) -> Self {
-        let movement = plan.progress.map_or(Movement::None, Movement::Under);
+        let movement = match (plan.progress, &plan.throttle) {
+            (Some(progress), throttle) => Movement::Under(progress, throttle.clone()),
+            // Not for us any more, and still to be taken care of.
+            (None, Some(_)) => Movement::Keep,
+            (None, None) => Movement::None,
+        };
         let refused = |wanted| plan.refusals.iter().any(|refusal| refusal.reason == wanted);
         let again = if plan.progress.is_some() || plan.waits {
             Action::After(poll)
@@ -228,10 +237,17 @@ pub fn recorded(status: &KafkaTopicStatus, cluster: &ClusterId) -> Recorded {
         replication_factor: status
             .replication_factor
             .and_then(|factor| factor.try_into().ok()),
+        managed_factor: status
+            .managed_replication_factor
+            .and_then(|factor| factor.try_into().ok()),
         moving_to: status
             .reassignment
             .as_ref()
             .and_then(|moving| moving.replication_factor.try_into().ok()),
+        throttle: status
+            .reassignment
+            .as_ref()
+            .and_then(|moving| moving.throttle.clone()),
     }
 }
 
@@ -260,7 +276,9 @@ pub fn next(
             partitions,
             replication_factor,
             managed,
+            managed_factor,
         } => {
+            status.managed_replication_factor = managed_factor.map(|factor| i32::from(factor.get()));
             status.cluster_id = Some(cluster.as_str().to_owned());
             status.topic_id = Some(id.to_string());
             status.partitions = Some(partitions.get());
@@ -268,11 +286,11 @@ pub fn next(
             status.managed_config.clone_from(managed);
         }
     }
-    match outcome.movement {
+    match &outcome.movement {
         Movement::Keep => {}
         Movement::None => status.reassignment = None,
-        Movement::Under(progress) => {
-            status.reassignment = Some(reassignment(previous, progress, now));
+        Movement::Under(progress, throttle) => {
+            status.reassignment = Some(reassignment(previous, *progress, throttle.clone(), now));
         }
     }
     if let Some(unmanaged) = &outcome.unmanaged {
@@ -293,7 +311,12 @@ pub fn next(
 
 /// What a status tells of replicas being moved; the time of the beginning stays while they are moved to one number.
 #[must_use]
-pub fn reassignment(previous: &KafkaTopicStatus, progress: Progress, now: Timestamp) -> Reassignment {
+pub fn reassignment(
+    previous: &KafkaTopicStatus,
+    progress: Progress,
+    throttle: Option<ThrottledReplicas>,
+    now: Timestamp,
+) -> Reassignment {
     let to = i32::from(progress.to.get());
     let before = previous.reassignment.as_ref();
     let began = before.filter(|before| before.replication_factor == to);
@@ -305,6 +328,7 @@ pub fn reassignment(previous: &KafkaTopicStatus, progress: Progress, now: Timest
         started_at: began
             .and_then(|before| before.started_at.clone())
             .or(Some(Time(now))),
+        throttle,
     }
 }
 

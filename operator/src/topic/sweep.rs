@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::desired::{self, Desired};
+use super::figures::Figures;
 use super::plan::replication::{REPLICATION_FACTOR, needs_look};
 use super::plan::{self, Policy, Recorded, Sight};
 use super::reason::Reason;
@@ -82,6 +83,7 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
     let began = Instant::now();
     let declared = declared(ctx, cluster);
     let (mut topics, mut moved) = (0, 0);
+    let mut figures = Figures::wanted(ctx);
     for chunk in declared.chunks(CHUNK) {
         // Parsed a chunk at a time: what all of them are to be is several times what is kept of them.
         let at_rest = at_rest(ctx, chunk, &object, &id);
@@ -89,7 +91,7 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
             continue;
         }
         topics += at_rest.len();
-        let Some(suspects) = suspects(&*admin, &at_rest).await else {
+        let Some(suspects) = suspects(&*admin, &at_rest, &mut figures).await else {
             cluster::doubt(ctx, cluster);
             return moved;
         };
@@ -99,7 +101,10 @@ pub async fn sweep(ctx: &Context, cluster: &Key) -> usize {
             ctx.queues.topics.add(key);
         }
     }
-    ctx.metrics.swept(moved, began.elapsed());
+    ctx.metrics
+        .clusters
+        .swept(&cluster.to_string(), moved, began.elapsed());
+    figures.tell(ctx, cluster, &*admin).await;
     debug!(
         namespace = cluster.namespace,
         name = cluster.name,
@@ -149,7 +154,7 @@ fn at_rest(
 }
 
 /// Those of a chunk that are not as they should be; none if Kafka could not be asked.
-async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
+async fn suspects(admin: &dyn Admin, chunk: &[AtRest], figures: &mut Figures) -> Option<Vec<Key>> {
     let names: BTreeSet<TopicName> = chunk.iter().map(|topic| topic.desired.name.clone()).collect();
     let mut topics = admin.describe_topics(names).await;
     if topics
@@ -158,6 +163,11 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest]) -> Option<Vec<Key>> {
     {
         return None;
     }
+    figures.take_in(
+        topics
+            .values()
+            .filter_map(|answer| answer.as_ref().ok()?.as_ref()),
+    );
     let mut keys: BTreeMap<TopicName, BTreeSet<String>> = BTreeMap::new();
     for topic in chunk {
         let wanted = observe::keys(&topic.desired, &topic.recorded);

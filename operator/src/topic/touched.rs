@@ -1,11 +1,14 @@
-//! Counts the topics that a KafkaCluster's defaults are still to change, from what is known of all objects. Asks nobody.
+//! Which topics a KafkaCluster's doing concerns, from what is known of all objects: those that its defaults are still to
+//! change, and those whose replicas are moved under its throttle. Asks nobody.
 
 use kube::ResourceExt;
-use ottla_crds::KafkaCluster;
+use ottla_crds::{KafkaCluster, KafkaTopic};
 use ottla_kafka::types::ClusterId;
 
-use super::{defaults, desired, status};
+use super::reason::Reason;
+use super::{defaults, desired, is_throttled, status};
 use crate::cluster::cluster_key;
+use crate::runtime::conditions::{READY, find};
 use crate::runtime::controller::generation;
 use crate::runtime::{Context, Key};
 
@@ -52,4 +55,30 @@ fn recount(ctx: &Context, cluster: &KafkaCluster) -> Option<i32> {
                 .is_ok_and(|desired| defaults::is_pending(&desired, &recorded))
     });
     i32::try_from(pending.count()).ok()
+}
+
+/// Whether the replicas of any topic are moved under the throttle, or are about to be.
+pub fn any_throttled(ctx: &Context, cluster: &KafkaCluster) -> bool {
+    let key = Key::of(cluster);
+    ctx.stores
+        .topics
+        .objects()
+        .iter()
+        .any(|topic| throttled_on(topic, &key))
+}
+
+/// Whether any topic is about to have the throttle taken off it, for which it needs the KafkaCluster.
+pub fn any_lifting(ctx: &Context, cluster: &KafkaCluster) -> bool {
+    let key = Key::of(cluster);
+    let lifts = |topic: &KafkaTopic| {
+        let status = topic.status.as_ref();
+        let ready = status.and_then(|status| find(&status.conditions, READY));
+        let moves = ready.is_some_and(|ready| ready.reason == Reason::Reassigning.as_str());
+        throttled_on(topic, &key) && !topic.spec.suspend && moves
+    };
+    ctx.stores.topics.objects().iter().any(|topic| lifts(topic))
+}
+
+fn throttled_on(topic: &KafkaTopic, cluster: &Key) -> bool {
+    is_throttled(topic) && cluster_key(&Key::of(topic), &topic.spec.cluster_ref) == *cluster
 }

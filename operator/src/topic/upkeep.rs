@@ -49,11 +49,22 @@ pub(super) async fn pass(
             return Ok(End::Wait(Action::After(wait)));
         }
     }
+    // Whoever deletes the object must have its throttle taken off first.
+    let object = if look.plan.throttle.is_some() {
+        apply::add_finalizer(ctx, &ctx.stores.topics, &*object, ottla_crds::TOPIC_FINALIZER).await?
+    } else {
+        object
+    };
     let object = save(ctx, object, &look).await?;
     let (absent, unmanaged) = (matches!(look.sight, Sight::Absent), look.unmanaged.clone());
+    let lifts = look.plan.lifts();
     let mut end = carry_out(ctx, object, look).await;
     if let End::Outcome(object, outcome) = &mut end {
         outcome.unmanaged = unmanaged;
+        // The finalizer may be taken off, or other moves begin.
+        if lifts && outcome.again == Action::AwaitChange {
+            outcome.again = Action::After(replication::POLL.0);
+        }
         if absent {
             topics.in_sight(object);
         }
@@ -98,7 +109,12 @@ async fn save(
                 return Ok(object);
             }
             if let Some(progress) = moves {
-                status.reassignment = Some(status::reassignment(&previous, progress, ctx.now()));
+                status.reassignment = Some(status::reassignment(
+                    &previous,
+                    progress,
+                    plan.throttle.clone(),
+                    ctx.now(),
+                ));
             }
             status.cluster_id = Some(kafka.id.as_str().to_owned());
             status.topic_id = Some(live.id.to_string());
@@ -186,10 +202,13 @@ async fn carry_out(ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
             }
             Err(error) => {
                 let shape = live.as_ref().map_or(Shape::Keep, |live| {
-                    Shape::of(&kafka.id, live, plan::managed(&desired, &recorded, live))
+                    Shape::of(&kafka.id, &desired, &recorded, live)
                 });
                 return after_failure(ctx, object, action, &recorded, &plan, &error, shape);
             }
+        }
+        if notes::corrects_drift(&plan, action, &recorded) {
+            count_drift(ctx, &object, "corrected");
         }
         let notes = notes::of_action(&plan, action, grows_over_records);
         ctx.publish(super::KIND, &*object, &notes).await;
@@ -200,7 +219,7 @@ async fn carry_out(ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
     let Some(live) = live else {
         return End::Wait(Action::After(Duration::from_secs(1)));
     };
-    let shape = Shape::of(&kafka.id, &live, plan::managed(&desired, &recorded, &live));
+    let shape = Shape::of(&kafka.id, &desired, &recorded, &live);
     let outcome = if refused.is_empty() {
         Outcome::of(plan, shape, poll)
     } else {
@@ -210,6 +229,12 @@ async fn carry_out(ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
         }
     };
     End::Outcome(object, Box::new(outcome))
+}
+
+/// Counts what somebody else did to the topic.
+pub(super) fn count_drift(ctx: &Context, object: &KafkaTopic, outcome: &'static str) {
+    let cluster = cluster_key(&Key::of(object), &object.spec.cluster_ref);
+    ctx.metrics.clusters.drifted(&cluster.to_string(), outcome);
 }
 
 /// A created topic by Kafka's reply, and by what was asked where the reply is silent.

@@ -19,6 +19,10 @@ struct State {
     events: Vec<String>,
     /// Writes that still succeed before everything fails; none: all.
     budget: Option<usize>,
+    /// Writes that are refused with 409 before others are taken.
+    conflicts: usize,
+    /// Who may not be read or written: `<plural>/<namespace>`.
+    forbidden_in: Vec<String>,
     /// What kind may not be read; none: all may.
     forbidden: Option<&'static str>,
 }
@@ -164,6 +168,21 @@ impl Api {
         self.state().budget = writes;
     }
 
+    /// Refuses so many writes with 409, as if somebody were always a moment earlier.
+    pub(crate) fn conflict_next(&self, writes: usize) {
+        self.state().conflicts = writes;
+    }
+
+    /// Takes the right to a kind in a namespace away, or gives it back.
+    pub(crate) fn forbid_in(&self, plural: &str, namespace: &str, forbidden: bool) {
+        let place = format!("{plural}/{namespace}");
+        let mut state = self.state();
+        state.forbidden_in.retain(|other| *other != place);
+        if forbidden {
+            state.forbidden_in.push(place);
+        }
+    }
+
     /// Takes the right to read a kind, or gives it back.
     pub(crate) fn forbid(&self, plural: Option<&'static str>) {
         self.state().forbidden = plural;
@@ -199,6 +218,13 @@ impl State {
             return failure(StatusCode::FORBIDDEN, "the operator has no right to it");
         }
         let path = format!("{}/{}/{}", parts[1], parts[0], parts[2]);
+        if self.forbidden_in.contains(&format!("{}/{}", parts[1], parts[0])) {
+            return failure(StatusCode::FORBIDDEN, "the test took the right away");
+        }
+        if *method == Method::PATCH && self.conflicts > 0 {
+            self.conflicts -= 1;
+            return failure(StatusCode::CONFLICT, "somebody was earlier");
+        }
         let Some(mut object) = self.objects.get(&path).cloned() else {
             return failure(StatusCode::NOT_FOUND, "not found");
         };

@@ -191,3 +191,85 @@ async fn a_finalizer_that_somebody_took_comes_back() {
     world.settle().await;
     assert_eq!(world.live("orders"), None, "so its deletion still acts");
 }
+
+#[tokio::test(start_paused = true)]
+async fn replicas_changed_by_somebody_else_are_reported_and_left_so() {
+    let world = World::new();
+    let spec = |factor: i32| reporting(json!({"partitions": 2, "replicationFactor": factor}));
+    world.topic("orders", spec(1));
+    world.settle().await;
+    let held = |world: &World| -> Vec<usize> {
+        world
+            .live("orders")
+            .unwrap()
+            .replicas
+            .iter()
+            .map(|one| one.replicas.len())
+            .collect()
+    };
+    let orders = name_of("orders");
+    for partition in 0..2 {
+        world.kafka.move_replicas(&orders, partition, &[partition, 2]);
+    }
+    world.kafka.catch_up(2);
+    assert_eq!(swept(&world).await, 1);
+    world.settle().await;
+    let told = json!([{"key": "replicationFactor", "desired": "1", "live": "2"}]);
+    for _ in 0..3 {
+        assert_eq!(world.ready("orders"), ("False".into(), "Drifted".into()));
+        assert_eq!(
+            (drift(&world), held(&world)),
+            (told.clone(), vec![2, 2]),
+            "neither set back nor forgotten"
+        );
+        assert_eq!(swept(&world).await, 0, "what was told is no news");
+        world.pass().await;
+    }
+    let object = world.api.get(TOPICS, "orders").unwrap();
+    assert_eq!(object["status"]["replicationFactor"], 2);
+    assert_eq!(object["status"]["managedReplicationFactor"], 1);
+    // A restart makes no difference, nor does another change of the spec.
+    let world = world.restarted();
+    let mut other = spec(1);
+    other["config"] = json!({"retention.ms": 9});
+    world.topic("orders", other);
+    world.settle().await;
+    assert_eq!(
+        (held(&world), world.ready("orders").1.as_str()),
+        (vec![2, 2], "Drifted")
+    );
+    assert_eq!(
+        world.live("orders").unwrap().config["retention.ms"],
+        "9",
+        "the rest of the spec applies"
+    );
+    let metrics = world.ctx.metrics.encode().unwrap();
+    assert!(!metrics.contains("outcome=\"corrected\""), "{metrics}");
+
+    // The spec gives way; then a change of the spec is carried out, drift or not.
+    world.topic("orders", spec(2));
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "Ready");
+    world.topic("orders", spec(1));
+    world.settle().await;
+    assert_eq!(
+        (held(&world), world.ready("orders").1.as_str()),
+        (vec![1, 1], "Ready")
+    );
+    // Set back where that is asked for.
+    world.kafka.move_replicas(&orders, 0, &[0, 2]);
+    world.kafka.catch_up(1);
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "Drifted");
+    world.topic("orders", json!({"partitions": 2, "replicationFactor": 1}));
+    world.settle().await;
+    assert_eq!(
+        (held(&world), world.ready("orders").1.as_str()),
+        (vec![1, 1], "Ready")
+    );
+    let metrics = world.ctx.metrics.encode().unwrap();
+    assert!(
+        metrics.contains("ottla_drift_total{cluster=\"kafka/kafka\",outcome=\"corrected\"} 1"),
+        "{metrics}"
+    );
+}

@@ -15,14 +15,18 @@ mod defaults;
 mod destruction;
 mod drift;
 mod driver;
+mod faults;
+mod figures;
 mod isolation;
 mod ownership;
 mod preview;
+mod properties;
 mod release;
 mod replication;
 mod rights;
 mod suspended;
 mod tenancy;
+mod throttle;
 mod world;
 
 use std::time::Duration;
@@ -142,7 +146,10 @@ async fn drift_is_found_by_the_sweep_and_put_right() {
     world.settle().await;
     assert_eq!(world.live("orders").unwrap().config["segment.ms"], "5000");
     let metrics = world.ctx.metrics.encode().unwrap();
-    assert!(metrics.contains("ottla_sweep_findings_total 1"), "{metrics}");
+    assert!(
+        metrics.contains("ottla_sweep_findings_total{cluster=\"kafka/kafka\"} 1"),
+        "{metrics}"
+    );
     assert_eq!(world.api.events(), ["DriftCorrected"]);
     assert_eq!(sweep(&world.ctx, &Key::new("kafka", "kafka")).await, 0);
 }

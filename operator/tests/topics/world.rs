@@ -48,6 +48,15 @@ impl World {
         Self::with(Api::default(), Arc::new(FakeKafka::with_brokers(3)), config)
     }
 
+    /// The same with an operator that tells figures of single topics.
+    pub(crate) fn telling_topics() -> Self {
+        let config = Config {
+            topic_metrics: true,
+            ..Config::default()
+        };
+        Self::with(Api::default(), Arc::new(FakeKafka::with_brokers(3)), config)
+    }
+
     fn on(api: Api, kafka: Arc<FakeKafka>) -> Self {
         Self::with(api, kafka, Config::default())
     }

@@ -18,6 +18,7 @@ macro_rules! operation {
             type Key = &'static str;
             type Output = ();
             const NAME: &'static str = "test";
+            const LABEL: &'static str = "test";
             const CHANGES: bool = $changes;
 
             fn key(item: &Item) -> &'static str {

@@ -14,6 +14,9 @@ use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
+use kafka_protocol::messages::describe_log_dirs_response::{
+    DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::list_offsets_response::{
@@ -30,8 +33,9 @@ use kafka_protocol::messages::offset_fetch_response::{
 };
 use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, BrokerId, DeleteRecordsRequest,
-    DeleteRecordsResponse, GroupId, ListGroupsRequest, ListGroupsResponse, ListPartitionReassignmentsRequest,
-    ListPartitionReassignmentsResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
+    DeleteRecordsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, GroupId, ListGroupsRequest,
+    ListGroupsResponse, ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+    OffsetFetchRequest, OffsetFetchResponse, TopicName,
 };
 use kafka_protocol::protocol::{Encodable, StrBytes};
 
@@ -248,4 +252,19 @@ fn what_changes_anything_needs_the_permit() {
         ListPartitionReassignmentsRequest::CHANGES,
     ];
     assert_eq!((changes, reads), ([true; 6], [false; 9]));
+}
+
+#[test]
+fn shapes_of_disks() {
+    let partition = DescribeLogDirsPartition::default().with_partition_size(7);
+    let topic = DescribeLogDirsTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition.clone(), partition]);
+    let folder = DescribeLogDirsResult::default()
+        .with_log_dir(text("/data"))
+        .with_topics(vec![topic.clone(), topic]);
+    let reply = DescribeLogDirsResponse::default().with_results(vec![folder.clone(), folder.clone()]);
+    agrees::<DescribeLogDirsRequest>(&reply);
+    let free = folder.with_total_bytes(9).with_usable_bytes(8);
+    agrees::<DescribeLogDirsRequest>(&reply.with_results(vec![free]));
 }

@@ -194,7 +194,7 @@ fn warnings(plan: &Plan, waits: Option<&str>, grows_over_records: bool) -> Vec<S
 }
 
 fn changes(plan: &Plan, live: Option<&Live>) -> Vec<Change> {
-    let on_topic = |key: &String| live.and_then(|live| live.config.get(key)?.value.clone());
+    let on_topic = |key: &str| live.and_then(|live| live.config.get(key)?.value.clone());
     let mut all = vec![];
     let mut push = |key: &str, live: Option<String>, desired: Option<String>| {
         all.push(Change {
@@ -231,7 +231,13 @@ fn changes(plan: &Plan, live: Option<&Live>) -> Vec<Change> {
             Action::Grow { from, to, .. } => {
                 push("partitions", Some(from.to_string()), Some(to.to_string()));
             }
-            Action::Reassign { from, to, .. } => {
+            Action::Unthrottle { keys, .. } => {
+                for key in keys {
+                    push(key, on_topic(key), None);
+                }
+            }
+            // A throttle is the first step of such a move.
+            Action::Throttle { from, to, .. } | Action::Reassign { from, to, .. } => {
                 push("replicationFactor", Some(from.to_string()), Some(to.to_string()));
             }
             Action::Delete(id) => push("topicId", Some(id.to_string()), None),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ottla_crds::topic::DriftPolicy;
+use ottla_crds::topic::{DriftPolicy, ThrottledReplicas};
 use ottla_kafka::admin::{Broker, Moving};
 use ottla_kafka::types::{BrokerId, PartitionId, ReplicationFactor};
 
@@ -21,7 +21,7 @@ pub(in crate::topic) const MIN_IN_SYNC: &str = "min.insync.replicas";
 /// How a difference in replicas is named.
 pub(in crate::topic) const REPLICATION_FACTOR: &str = "replicationFactor";
 /// How soon moves are looked at again: after a quarter of the time they have taken so far, within these bounds.
-const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+pub const POLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// Who holds a topic's partitions, as far as it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Layout {
     pub partitions: Vec<Seen>,
     /// The topic's `min.insync.replicas`, wherever it is set.
     pub min_in_sync: Option<usize>,
+    /// The replicas that are throttled on the topic, by whomever.
+    pub throttled: Option<ThrottledReplicas>,
 }
 
 /// One partition.
@@ -114,6 +116,25 @@ pub fn needs_look(desired: &Desired, live: &Live, recorded: &Recorded) -> bool {
             .replication_factor
             .or(recorded.replication_factor)
             .is_some_and(off)
+}
+
+/// The replication factor that is known as the one asked for: what is there, if it is that, else what was there.
+#[must_use]
+pub fn managed(desired: &Desired, recorded: &Recorded, live: &Live) -> Option<ReplicationFactor> {
+    let wanted = desired.replication_factor?;
+    let settled = match &live.replicas {
+        Replicas::Even => live.replication_factor == wanted,
+        Replicas::Uneven => false,
+        Replicas::Seen(layout) => layout.partitions.iter().all(|partition| {
+            partition.moving.is_none()
+                && partition.held.replicas.len() == usize::try_from(wanted.get()).unwrap_or(0)
+        }),
+    };
+    if settled {
+        Some(wanted)
+    } else {
+        recorded.managed_factor
+    }
 }
 
 /// When to look again at moves that began then.
@@ -194,7 +215,7 @@ fn refusal(
             ),
         );
     }
-    let was_there = recorded.moving_to.is_none() && recorded.replication_factor == Some(wanted);
+    let was_there = recorded.moving_to.is_none() && recorded.managed_factor == Some(wanted);
     if claim == Claim::Ours && desired.drift == DriftPolicy::Report && was_there {
         return told(
             Reason::Drifted,
@@ -268,4 +289,4 @@ pub(super) fn postpone(changes: &mut Changes, desired: &Desired, live: &Live) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -33,6 +33,7 @@ fn desired(partitions: Option<i32>, config: &[(&str, &str)]) -> Desired {
         adoption: AdoptionPolicy::IfMatching,
         drift: DriftPolicy::Correct,
         suspend: false,
+        throttle: crate::topic::desired::Throttle::Off,
     }
 }
 
@@ -406,7 +407,9 @@ proptest! {
                     prop_assert!(unset.iter().all(|key| recorded.managed.contains_key(key)));
                     prop_assert!(set.keys().chain(unset).all(|key| !desired.unmanaged.contains(key)));
                 }
-                Action::Reassign { .. } => prop_assert!(false, "nobody looked at the replicas"),
+                Action::Reassign { .. } | Action::Throttle { .. } | Action::Unthrottle { .. } => {
+                    prop_assert!(false, "nobody looked at the replicas");
+                }
                 Action::Delete(_) => prop_assert!(false, "a plan never deletes"),
             }
         }

@@ -10,12 +10,13 @@ use rstest::rstest;
 
 use super::super::{Policy, Sight, plan};
 use super::*;
+use crate::topic::desired::Throttle;
 
 fn ids(numbers: &[i32]) -> Vec<BrokerId> {
     numbers.iter().map(|number| BrokerId::from(*number)).collect()
 }
 
-fn factor(number: i32) -> ReplicationFactor {
+pub(in crate::topic::plan) fn factor(number: i32) -> ReplicationFactor {
     number.try_into().unwrap()
 }
 
@@ -23,7 +24,7 @@ fn id() -> TopicId {
     TopicId::from(uuid::Uuid::from_u128(1))
 }
 
-fn wants(number: i32) -> Desired {
+pub(in crate::topic::plan) fn wants(number: i32) -> Desired {
     Desired {
         name: "t".parse().unwrap(),
         partitions: None,
@@ -35,23 +36,24 @@ fn wants(number: i32) -> Desired {
         adoption: AdoptionPolicy::IfMatching,
         drift: DriftPolicy::Correct,
         suspend: false,
+        throttle: Throttle::Off,
     }
 }
 
 /// Who holds a partition, and who of them is being added and removed.
-type Scene = (Vec<i32>, Option<(Vec<i32>, Vec<i32>)>);
+pub(in crate::topic::plan) type Scene = (Vec<i32>, Option<(Vec<i32>, Vec<i32>)>);
 
 /// A partition at rest.
-fn rests(replicas: &[i32]) -> Scene {
+pub(in crate::topic::plan) fn rests(replicas: &[i32]) -> Scene {
     (replicas.to_vec(), None)
 }
 
 /// A partition that is being moved: everybody together, those added, those removed.
-fn moves(all: &[i32], adding: &[i32], removing: &[i32]) -> Scene {
+pub(in crate::topic::plan) fn moves(all: &[i32], adding: &[i32], removing: &[i32]) -> Scene {
     (all.to_vec(), Some((adding.to_vec(), removing.to_vec())))
 }
 
-fn live(brokers: i32, partitions: &[Scene]) -> Live {
+pub(in crate::topic::plan) fn live(brokers: i32, partitions: &[Scene]) -> Live {
     let seen = |(index, (all, moving)): (usize, &Scene)| {
         let moving = moving.as_ref().map(|(adding, removing)| Moving {
             replicas: ids(all),
@@ -81,6 +83,7 @@ fn live(brokers: i32, partitions: &[Scene]) -> Live {
         brokers: (0..brokers).map(broker).collect(),
         partitions: partitions.iter().enumerate().map(seen).collect(),
         min_in_sync: Some(1),
+        throttled: None,
     };
     Live {
         id: id(),
@@ -92,7 +95,7 @@ fn live(brokers: i32, partitions: &[Scene]) -> Live {
     }
 }
 
-fn recorded(moving_to: Option<i32>) -> Recorded {
+pub(in crate::topic::plan) fn recorded(moving_to: Option<i32>) -> Recorded {
     Recorded {
         id: Some(id()),
         moving_to: moving_to.map(factor),
@@ -100,7 +103,7 @@ fn recorded(moving_to: Option<i32>) -> Recorded {
     }
 }
 
-fn planned(desired: &Desired, live: &Live, recorded: &Recorded) -> Plan {
+pub(in crate::topic::plan) fn planned(desired: &Desired, live: &Live, recorded: &Recorded) -> Plan {
     let policy = Policy {
         tenure: crate::cluster::tenancy::Tenure::Home,
         accepted: None,
@@ -110,7 +113,7 @@ fn planned(desired: &Desired, live: &Live, recorded: &Recorded) -> Plan {
 }
 
 /// The changes of a plan, partition by partition.
-fn changed(plan: &Plan) -> Vec<(i32, Option<Vec<i32>>)> {
+pub(in crate::topic::plan) fn changed(plan: &Plan) -> Vec<(i32, Option<Vec<i32>>)> {
     let numbers = |ids: &Vec<BrokerId>| ids.iter().map(|id| id.get()).collect();
     plan.actions
         .iter()
@@ -124,7 +127,7 @@ fn changed(plan: &Plan) -> Vec<(i32, Option<Vec<i32>>)> {
         .collect()
 }
 
-fn reasons(plan: &Plan) -> Vec<Reason> {
+pub(in crate::topic::plan) fn reasons(plan: &Plan) -> Vec<Reason> {
     plan.refusals.iter().map(|refusal| refusal.reason).collect()
 }
 
@@ -261,7 +264,7 @@ fn looks_become_seldom(#[case] elapsed: i64, #[case] wait: u64) {
 }
 
 /// What Kafka makes of a plan: every move ended.
-fn ended(live: &Live, plan: &Plan) -> Live {
+pub(in crate::topic::plan) fn ended(live: &Live, plan: &Plan) -> Live {
     let mut after = live.clone();
     let Replicas::Seen(layout) = &mut after.replicas else {
         panic!("looked at")
