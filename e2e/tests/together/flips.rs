@@ -115,6 +115,6 @@ fn is_announced(purge: &DynamicObject) -> Result<()> {
         "the brokers look every few seconds, and the purge waits for {lasts:?}"
     );
     let message = purge.condition("Ready").context("Ready")?.message;
-    ensure!(message.contains("restored at"), "{message}");
+    ensure!(message.contains("at the latest"), "{message}");
     Ok(())
 }

@@ -22,12 +22,10 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
-/// What tests cannot wait for: the brokers look at retention every few seconds. And what they need time for: a broker
-/// that stands still counts as alive for longer than a request may take.
-const OVERRIDES: [(&str, &str); 3] = [
+/// What tests cannot wait for otherwise: that the brokers look at retention.
+const OVERRIDES: [(&str, &str); 2] = [
     ("log.retention.check.interval.ms", "1000"),
     ("log.initial.task.delay.ms", "1000"),
-    ("broker.session.timeout.ms", "20000"),
 ];
 /// What tells test binaries to leave out the tests for which Kafka must have TLS: the shared one has none.
 const NEED_TLS: [&str; 2] = ["--skip", "another_ca_is_named"];
