@@ -77,7 +77,7 @@ impl Figures {
             }
             // A broker is away, or the right to describe the cluster is missing: sizes are not told.
             Err(error) => {
-                debug!(namespace = cluster.namespace, name = cluster.name, %error, "Sizes not read")
+                debug!(namespace = cluster.namespace, name = cluster.name, %error, "Sizes not read");
             }
         }
         ctx.metrics.clusters.stand(&cluster.to_string(), figures, MOST);

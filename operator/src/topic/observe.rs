@@ -135,6 +135,7 @@ async fn layout(admin: &dyn Admin, topic: &Topic) -> Result<Layout, KafkaError> 
 }
 
 /// The replicas that are throttled on a topic, by its configs.
+#[must_use]
 pub fn throttled(config: &BTreeMap<String, ConfigEntry>) -> Option<ThrottledReplicas> {
     let [leaders, followers] = throttle::KEYS.map(|key| {
         let entry = config

@@ -21,6 +21,7 @@ const FOREIGN: (&str, &str) = ("flush.ms", "777");
 
 /// What one spec asks for.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 struct Step {
     partitions: Option<i32>,
     factor: Option<i32>,
@@ -95,7 +96,7 @@ impl Step {
             match *key {
                 "retention.ms" if self.typed => spec["retention"]["time"] = json!(limit(value, "ms")),
                 "retention.bytes" if self.typed => {
-                    spec["retention"]["bytesPerPartition"] = json!(limit(value, ""))
+                    spec["retention"]["bytesPerPartition"] = json!(limit(value, ""));
                 }
                 "cleanup.policy" if self.typed => {
                     let word = |word: &str| if word == "delete" { "Delete" } else { "Compact" };
@@ -224,7 +225,7 @@ async fn runs(steps: &[Step]) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 24,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..ProptestConfig::default()
     })]

@@ -90,7 +90,7 @@ async fn begin(world: &World, factor: i32) {
 }
 
 async fn finish(world: &World) {
-    for _ in 0..12 {
+    for _ in 0..5 {
         world.settle().await;
         world.kafka.catch_up(1);
     }
@@ -282,7 +282,7 @@ async fn a_crash_after_any_write_or_a_lost_reply_leaves_no_throttle() {
         Some((Call::AlterReassignments, Fault::DropReply)),
     ];
     for fault in &faults {
-        for (writes, at) in (0..4).flat_map(|writes| (0..8).map(move |at| (writes, at))) {
+        for (writes, at) in (0..3).flat_map(|writes| (0..6).step_by(2).map(move |at| (writes, at))) {
             let mut world = scene().await;
             ask(&world, 3);
             for pass in 0..12 {

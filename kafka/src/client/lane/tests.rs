@@ -45,7 +45,7 @@ struct Backlog<O: Operation> {
 }
 
 fn backlog<O: Operation<Item = Item>>(items: &[Item]) -> Backlog<O> {
-    let deadline = Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let (waiting, answers) = items
         .iter()
         .map(|item| {
@@ -66,7 +66,7 @@ fn backlog<O: Operation<Item = Item>>(items: &[Item]) -> Backlog<O> {
 fn batches<O: Operation<Item = Item>>(backlog: &mut Backlog<O>) -> Vec<Vec<Item>> {
     let mut batches = Vec::new();
     while !backlog.waiting.is_empty() {
-        let batch = next_batch(&mut backlog.waiting, std::time::Duration::from_secs(60));
+        let batch = next_batch(&mut backlog.waiting, Duration::from_secs(60));
         if !batch.items.is_empty() {
             batches.push(batch.items);
         }

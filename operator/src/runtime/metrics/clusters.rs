@@ -172,6 +172,10 @@ pub struct OfTopic {
 }
 
 impl Clusters {
+    #[allow(
+        clippy::too_many_lines,
+        reason = "a list: each metric with its name and what it means"
+    )]
     pub(super) fn register(registry: &mut Registry) -> Self {
         let r = registry;
         Self {
@@ -328,7 +332,7 @@ impl Clusters {
 
     pub(super) fn reconciled(&self, cluster: &str, kind: &'static str, took: Duration) {
         self.reconcile_seconds.with(cluster, Kind { kind }, |histogram| {
-            histogram.observe(took.as_secs_f64())
+            histogram.observe(took.as_secs_f64());
         });
     }
 
@@ -372,7 +376,7 @@ impl Clusters {
     /// Takes in one look at all topics of a cluster, and how many were not as they should be.
     pub fn swept(&self, cluster: &str, found: usize, took: Duration) {
         self.sweep_seconds.with(cluster, Bare {}, |histogram| {
-            histogram.observe(took.as_secs_f64())
+            histogram.observe(took.as_secs_f64());
         });
         let found = u64::try_from(found).unwrap_or(u64::MAX);
         self.sweep_findings

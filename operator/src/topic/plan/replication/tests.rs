@@ -231,7 +231,7 @@ fn a_higher_min_in_sync_waits_for_the_replicas_it_needs() {
 fn drift_is_put_right_or_told_as_the_policy_says() {
     let live = live(3, &[rests(&[0, 1]), rests(&[1])]);
     let mut recorded = recorded(None);
-    recorded.replication_factor = Some(factor(2));
+    recorded.managed_factor = Some(factor(2));
     let mut desired = wants(2);
     assert_eq!(changed(&planned(&desired, &live, &recorded)).len(), 1);
     desired.drift = DriftPolicy::Report;

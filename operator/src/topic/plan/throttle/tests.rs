@@ -1,5 +1,7 @@
 //! Moves under a throttle, scene by scene: what is set, what is held, what is taken off.
 
+use ottla_kafka::types::ReplicationFactor;
+
 use super::super::replication::tests::{changed, live, moves, planned, reasons, recorded, rests, wants};
 use super::super::replication::{Replicas, managed};
 use super::*;
@@ -172,8 +174,9 @@ fn what_came_to_be_as_asked_is_known_until_it_is_asked_otherwise() {
         managed_factor: before.and_then(|number| number.try_into().ok()),
         ..recorded(None)
     };
-    let number =
-        |desired: &Desired, live: &Live, before| managed(desired, &known(before), live).map(|one| one.get());
+    let number = |desired: &Desired, live: &Live, before| {
+        managed(desired, &known(before), live).map(ReplicationFactor::get)
+    };
     assert_eq!(number(&wants(2), &rests_at(&[0, 1]), None), Some(2));
     assert_eq!(
         number(&wants(2), &rests_at(&[0]), Some(2)),
