@@ -147,7 +147,7 @@ async fn a_missing_right_is_named_and_work_goes_on_once_it_is_granted() -> Resul
             .await?;
         let after = kafka.describe(&pattern).await?;
         ensure!(after.len() == 4, "{after:?}");
-        let (old, hidden) = (scene.topic("old"), scene.topic("hidden"));
+        let old = scene.topic("old");
         ensure!(
             after[&old]
                 .config
