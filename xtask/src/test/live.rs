@@ -29,10 +29,10 @@ const OVERRIDES: [(&str, &str); 2] = [
 ];
 /// What tells test binaries to leave out the tests for which Kafka must have TLS: the shared one has none.
 const NEED_TLS: [&str; 2] = ["--skip", "another_ca_is_named"];
-/// e2e tests that share the cluster. Always of the whole workspace: a part of it would be built with other features.
-const TOGETHER: &[&str] = &["--workspace", "--test", "together"];
+/// e2e tests that share the cluster. They are built as part of the whole workspace: alone they would have other features.
+const TOGETHER: &[&str] = &["--test", "together"];
 /// e2e tests that need the cluster for themselves.
-const ALONE: &[&str] = &["--workspace", "--test", "alone"];
+const ALONE: &[&str] = &["--test", "alone"];
 /// e2e tests at the same time: the node has few cores, but most of a test is waiting.
 const THREADS: &str = "--test-threads=8";
 const ONE: &str = "--test-threads=1";
@@ -75,7 +75,7 @@ impl<'a> Which<'a> {
 
 /// Builds all tests, and answers where the operator is that is built with them.
 fn build() -> Result<PathBuf> {
-    let user = [TOGETHER, ALONE, &["--no-run", "--quiet"]].concat();
+    let user = [&["--workspace", "--no-run", "--quiet"], TOGETHER, ALONE].concat();
     cargo_test(&user).log("build-e2e-tests").run()?;
     let all = [
         "--workspace",
@@ -134,7 +134,7 @@ fn as_user(shared: &Live, failing: &Failing, suite: Option<Suite<'_>>) -> Result
         suite_with(
             name,
             &mut tally,
-            failing.environment(shared.environment(cargo_test(binaries))),
+            failing.environment(shared.environment(cargo_test(&[&["--workspace"], binaries].concat()))),
             &arguments,
         )?;
     }
