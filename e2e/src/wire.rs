@@ -84,6 +84,8 @@ struct Kafka {
     password: String,
     links: BTreeMap<String, Link>,
     leaders: BTreeMap<At, String>,
+    /// Kafka's error codes of the partitions that took no records the last time.
+    refused: BTreeMap<At, i16>,
 }
 
 impl Kafka {
@@ -92,6 +94,7 @@ impl Kafka {
             password: spare.password.clone(),
             links: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -156,6 +159,7 @@ impl Kafka {
     /// Appends some records to every partition that is known; answers the end of each that Kafka acknowledged.
     async fn append(&mut self, at: Timestamp, count: i64) -> Result<BTreeMap<At, i64>> {
         let mut ends = BTreeMap::new();
+        self.refused.clear();
         for (leader, topics) in self.by_leader() {
             let mut data = vec![];
             for (topic, partitions) in topics {
@@ -178,11 +182,13 @@ impl Kafka {
                 .with_topic_data(data);
             let answer = self.call(&leader, &request, 9).await?;
             for topic in answer.responses {
-                for partition in topic.partition_responses.iter().filter(|one| one.error_code == 0) {
-                    ends.insert(
-                        (topic.name.to_string(), partition.index),
-                        partition.base_offset + count,
-                    );
+                for partition in &topic.partition_responses {
+                    let at = (topic.name.to_string(), partition.index);
+                    if partition.error_code == 0 {
+                        ends.insert(at, partition.base_offset + count);
+                    } else {
+                        self.refused.insert(at, partition.error_code);
+                    }
                 }
             }
         }
@@ -231,6 +237,8 @@ fn topic_name(name: &str) -> TopicName {
 
 /// A batch of records that were made at that time.
 fn records(at: Timestamp, count: i64) -> Result<Bytes> {
+    // The encoder takes records into one batch as long as their sequences go up with their offsets, and Kafka takes one
+    // batch a partition; the batch's own is that of its first record, -1: without idempotence.
     let one = |offset: i64| Record {
         transactional: false,
         control: false,
@@ -240,7 +248,7 @@ fn records(at: Timestamp, count: i64) -> Result<Bytes> {
         producer_epoch: -1,
         timestamp_type: TimestampType::Creation,
         offset,
-        sequence: -1,
+        sequence: i32::try_from(offset).unwrap_or(i32::MAX) - 1,
         timestamp: at.as_millisecond(),
         key: Some(Bytes::from(format!("key-{offset}"))),
         value: Some(Bytes::from_static(b"written by a test")),
@@ -276,7 +284,10 @@ pub async fn write(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    bail!("Kafka took no records for {left:?}")
+    bail!(
+        "Kafka took no records for {left:?}; its error codes: {:?}",
+        kafka.refused
+    )
 }
 
 /// The first offset of each partition, or the next one to be given.

@@ -175,13 +175,14 @@ fn judge(tally: &Tally, fast: bool) -> Result<()> {
     Ok(())
 }
 
-/// The skipped names that the list does not hold. A line of the list is a name; `#` begins a comment.
+/// The skipped names that the list does not hold. A line of the list is a name without its modules; `#` begins a comment.
 fn unlisted<'a>(skipped: impl Iterator<Item = &'a str>, list: &str) -> Vec<&'a str> {
     let listed: BTreeSet<&str> = list
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim())
         .collect();
-    skipped.filter(|name| !listed.contains(name)).collect()
+    let short = |name: &'a str| name.rsplit("::").next().unwrap_or(name);
+    skipped.filter(|name| !listed.contains(short(name))).collect()
 }
 
 #[cfg(test)]
@@ -198,6 +199,7 @@ mod tests {
     #[test]
     fn only_listed_names_may_skip() {
         let list = "# why\nnetwork-policy  # not enforced here\n";
-        assert_eq!(unlisted(["network-policy", "other"].into_iter(), list), ["other"]);
+        let skipped = ["network-policy", "module::network-policy", "module::other"];
+        assert_eq!(unlisted(skipped.into_iter(), list), ["module::other"]);
     }
 }
