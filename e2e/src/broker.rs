@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 
 use crate::live::Live;
 
-/// A tool shares the broker's memory limit, so only a few run at a time.
-static TOOLS: Semaphore = Semaphore::const_new(3);
+/// A tool shares the broker's memory limit, so only one runs at a time.
+static TOOLS: Semaphore = Semaphore::const_new(1);
 
 /// The namespace, pod and container of the shared broker.
 const POD: [&str; 3] = ["kafka", "kafka-controller-0", "kafka"];

@@ -26,7 +26,7 @@ pub use judge::Metadata;
 pub use story::Story;
 
 /// Operators at the same time: the machine has few cores.
-const CROWD: usize = 6;
+const CROWD: usize = 3;
 /// How long an operator may take to come to its point, or to the end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing may be written before a scene counts as at rest.
