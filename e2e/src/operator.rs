@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::live::Live;
 
@@ -14,6 +15,19 @@ pub const NAMESPACE: &str = "ottla-system";
 pub const DEPLOYMENT: &str = "ottla";
 /// What selects its pod.
 const SELECTOR: &str = "app.kubernetes.io/name=ottla,app.kubernetes.io/instance=ottla";
+
+/// Who relies on the shared operator, among the tests that do something to it.
+static USERS: RwLock<()> = RwLock::const_new(());
+
+/// For as long as it lives the operator may be killed, and nothing else is done to it.
+pub async fn mortal() -> RwLockReadGuard<'static, ()> {
+    USERS.read().await
+}
+
+/// For as long as it lives nobody else does anything to the operator, or relies on it.
+pub async fn alone() -> RwLockWriteGuard<'static, ()> {
+    USERS.write().await
+}
 
 /// One life of the operator's container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +87,14 @@ pub async fn replicas(live: &Live) -> Result<u8> {
 pub async fn kill(live: &Live) -> Result<()> {
     let before = pod(live).await?;
     let pods: Api<Pod> = Api::namespaced(live.client.clone(), NAMESPACE);
-    pods.delete(&before.pod, &DeleteParams::default().grace_period(0))
-        .await?;
+    let killed = pods
+        .delete(&before.pod, &DeleteParams::default().grace_period(0))
+        .await;
+    match killed {
+        // Another test was quicker.
+        Err(kube::Error::Api(error)) if error.code == 404 => {}
+        other => drop(other?),
+    }
     crate::wait::until(
         "another operator to lead",
         std::time::Duration::from_secs(90),

@@ -13,8 +13,8 @@ use crate::object::{Kind, Look};
 use crate::wait::until;
 use crate::{Scene, fixtures};
 
-/// Records that the bounded producer has to send: more than it can have sent before it is sent away.
-const SHARE: i64 = 4_000;
+/// Records that the bounded producer has to send: half a minute's work, so that it is not done before it is sent away.
+const SHARE: i64 = 9_000;
 /// Records a second of each producer.
 const RATE: i64 = 300;
 const PRODUCERS: [&str; 2] = ["endless", "bounded"];
@@ -62,6 +62,9 @@ pub async fn story(scene: &Scene, meanwhile: impl AsyncFnOnce() -> Result<()>) -
         .apply(Kind::Topic, "orders", fixtures::topic(&topic, 2))
         .await?;
     scene.await_says(Kind::Topic, "orders", READY, 45).await?;
+    // A group that has read nothing will hold the purge up, with the producers away for as long.
+    let group = scene.topic("late-group");
+    scene.broker.rewind(&group, &topic).await?;
     scene.apply(Kind::Producer, PRODUCERS[0], producer(None)).await?;
     scene
         .apply(Kind::Producer, PRODUCERS[1], producer(Some(SHARE)))
@@ -69,14 +72,16 @@ pub async fn story(scene: &Scene, meanwhile: impl AsyncFnOnce() -> Result<()>) -
     sending(scene).await?;
     let before = pods(scene).await?;
     ensure!(before.len() == 2, "one pod each: {before:?}");
-    // A group that has read nothing holds the purge up, with the producers away for as long.
-    let group = scene.topic("late-group");
-    scene.broker.rewind(&group, &topic).await?;
     let purge = json!({"topicRef": {"name": "orders"}, "cut": {"type": "All"}, "quiesceProducers": true});
     scene.apply(Kind::Purge, "quiet", purge).await?;
     let held = ("Ready", "False", "WaitingForConsumers");
     let planned = scene.await_says(Kind::Purge, "quiet", held, 90).await?;
     ensure!(pods(scene).await?.is_empty(), "planned while pods were there");
+    let bounded = scene.get(Kind::Producer, PRODUCERS[1]).await?;
+    ensure!(
+        !bounded.says("Ready", "True", "Completed"),
+        "the share was sent before the purge, which shows nothing"
+    );
     meanwhile().await?;
     ensure!(pods(scene).await?.is_empty(), "pods came back too early");
     let ends = scene.broker.end_offsets(&topic).await?;
@@ -110,5 +115,5 @@ pub async fn story(scene: &Scene, meanwhile: impl AsyncFnOnce() -> Result<()>) -
     let grown = scene.broker.end_offsets(&topic).await?;
     let more: i64 = grown.iter().map(|(partition, end)| end - ends[partition]).sum();
     ensure!(more >= SHARE, "{more} records since, {SHARE} of them one share");
-    scene.broker.delete(&format!("{}.*", scene.prefix)).await
+    scene.broker.clear(&scene.prefix).await
 }

@@ -58,7 +58,7 @@ impl Scene {
         let id = namespace.rsplit('-').next().unwrap_or_default();
         let prefix = format!("e2e-{id}-");
         let password = shared_password(&live).await?;
-        let broker = Broker::shared(&live, "user1", &password);
+        let broker = Broker::shared(&live, "user1", &password)?;
         let scene = Self {
             live,
             namespace,

@@ -1,6 +1,7 @@
-//! The throw-away Kafka that tests may break: three brokers in two racks, deployed by `cargo xtask test`.
+//! The throw-away Kafkas, deployed by `cargo xtask test`: one of three brokers in two racks, which tests may change, and one
+//! of a single broker, which is taken away.
 //!
-//! Tests that only use it share it; one that takes it away, or any of its brokers, has it for itself.
+//! Tests that only use the first share it; one that stops any of its brokers has it for itself.
 
 use std::fs::File;
 
@@ -57,6 +58,8 @@ pub fn namespace() -> Result<String> {
 
 /// Its bootstrap address for processes on this machine.
 pub const ADDRESS: &str = "127.0.0.1:30095";
+/// As [`ADDRESS`], for the Kafka of one broker.
+const LONE_ADDRESS: &str = "127.0.0.1:30101";
 /// Whoever may do everything there.
 pub const USER: &str = "user1";
 
@@ -75,7 +78,7 @@ impl Spare {
         let namespace = namespace()?;
         let password = password(live, &namespace).await?;
         Ok(Self {
-            broker: Broker::of(live, &namespace, USER, &password),
+            broker: Broker::of(live, &namespace, ADDRESS, USER, &password),
             password,
         })
     }
@@ -97,10 +100,21 @@ pub async fn broker(scene: &Scene) -> Result<Broker> {
     Ok(Spare::find(&scene.live).await?.broker)
 }
 
-/// Makes it a KafkaCluster of the scene, awaits that it is Ready, and answers Kafka's own tools for it.
+/// Makes it a KafkaCluster of the scene, awaits that it is Ready, and answers it.
 pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
-    let namespace = namespace()?;
-    let password = password(&scene.live, &namespace).await?;
+    connect_to(scene, name, &namespace()?, ADDRESS).await
+}
+
+/// As [`connect`], with the Kafka of one broker; answers its namespace.
+pub async fn connect_lone(scene: &Scene, name: &str) -> Result<String> {
+    let namespace = std::env::var("OTTLA_TEST_LONE_KAFKA")
+        .context("OTTLA_TEST_LONE_KAFKA names the namespace of the Kafka that is taken away")?;
+    connect_to(scene, name, &namespace, LONE_ADDRESS).await?;
+    Ok(namespace)
+}
+
+async fn connect_to(scene: &Scene, name: &str, namespace: &str, address: &str) -> Result<Broker> {
+    let password = password(&scene.live, namespace).await?;
     let secret = format!("{name}-credentials");
     scene.secret(&secret, &[("password", &password)]).await?;
     let mut spec = fixtures::cluster_at(&format!("kafka.{namespace}.svc.cluster.local:9092"));
@@ -109,5 +123,5 @@ pub async fn connect(scene: &Scene, name: &str) -> Result<Broker> {
     scene
         .await_says(Kind::Cluster, name, ("Ready", "True", ""), 60)
         .await?;
-    Ok(Broker::of(&scene.live, &namespace, USER, &password))
+    Ok(Broker::of(&scene.live, namespace, address, USER, &password))
 }

@@ -38,10 +38,8 @@ pub const NODE_PORT: u16 = 30094;
 pub const SPARE_NODE_PORT: u16 = 30095;
 /// As [`SPARE_NODE_PORT`], for its listeners with TLS.
 pub const SPARE_TLS_NODE_PORT: u16 = 30098;
-/// As [`SPARE_NODE_PORT`], for its listeners that advertise [`SPARE_PROXY_PORT`].
-pub const SPARE_PROXIED_NODE_PORT: u16 = 30101;
-/// The first of the ports of this machine where a test's own proxy may stand before a throw-away Kafka.
-pub const SPARE_PROXY_PORT: u16 = 31101;
+/// The node port of another throw-away Kafka, which has one broker.
+pub const LONE_NODE_PORT: u16 = 30101;
 /// The most brokers of a throw-away Kafka: as many as `kind-config.yaml` maps ports for.
 pub const MOST_BROKERS: u8 = 3;
 
@@ -81,7 +79,7 @@ pub struct Spec {
     pub security: Security,
     /// Whether its data outlives its pod.
     pub persistent: bool,
-    /// Whether it has listeners with TLS and one for a test's proxy, and asks for rights (`rig/kafka/chart/values.yaml`).
+    /// Whether it has listeners with TLS, and asks for rights (`rig/kafka/chart/values.yaml`).
     /// Only with SASL.
     pub extended: bool,
     /// Broker settings over the chart's.
@@ -180,10 +178,7 @@ pub fn deploy(spec: &Spec) -> Result<()> {
     let mut values = json!({
         "image": image, "brokers": brokers, "kafkaVersion": version, "protocol": protocol, "nodePort": node_port,
         "persistence": {"enabled": persistent}, "overrideConfiguration": overrides,
-        "extended": {
-            "enabled": extended, "tlsNodePort": SPARE_TLS_NODE_PORT,
-            "proxiedNodePort": SPARE_PROXIED_NODE_PORT, "proxyPort": SPARE_PROXY_PORT,
-        },
+        "extended": {"enabled": extended, "tlsNodePort": SPARE_TLS_NODE_PORT},
     });
     if *brokers > 1 {
         values["racks"] = json!(RACKS);

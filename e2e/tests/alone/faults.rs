@@ -95,6 +95,7 @@ async fn the_api_server_and_its_store_die_and_hang_and_the_operator_goes_on() ->
     let Some((_live, mut plane, spare)) = rig(test).await? else {
         return Ok(());
     };
+    let _shared = spare::shared().await;
     let url = plane.url();
     let (scene, mut operator) = stage(&plane, &spare, "control-plane", &url).await?;
     let before = (in_kafka(&scene).await?, operator.trace()?);
@@ -141,7 +142,7 @@ async fn the_api_server_and_its_store_die_and_hang_and_the_operator_goes_on() ->
         .count();
     ensure!(grown == 2, "two growths were asked for, and {grown} done");
     operator.stop(Duration::from_secs(25)).await?;
-    spare.broker.delete(&format!("{}.*", scene.prefix)).await
+    spare.broker.clear(&scene.prefix).await
 }
 
 /// Everything a watch would have told while nothing was seen counts by its last state, and a purge runs once.
@@ -174,7 +175,7 @@ async fn stopped_and_continued(plane: &Plane, spare: &Spare) -> Result<()> {
         .count();
     ensure!(altered == 0, "what nobody saw was done: {since:?}");
     operator.kill().await?;
-    spare.broker.delete(&format!("{}.*", scene.prefix)).await
+    spare.broker.clear(&scene.prefix).await
 }
 
 /// Told to stop with much under way it ends well and in time, and a successor finishes the rest, each topic once.
@@ -202,7 +203,7 @@ async fn told_to_stop(plane: &Plane, spare: &Spare) -> Result<()> {
             object.data["status"]
         );
     }
-    spare.broker.delete(&format!("{}.*", scene.prefix)).await
+    spare.broker.clear(&scene.prefix).await
 }
 
 /// Every watch ends at once while objects change: the changes are seen all the same.
@@ -215,7 +216,7 @@ async fn watches_cut(plane: &Plane, spare: &Spare) -> Result<()> {
     proxy.delay_watches(false);
     grows(&scene, &operator, 2, "every watch was cut").await?;
     operator.kill().await?;
-    spare.broker.delete(&format!("{}.*", scene.prefix)).await
+    spare.broker.clear(&scene.prefix).await
 }
 
 /// One of two Kafka clusters falls silent: objects of the other are as quick as before.
@@ -266,7 +267,7 @@ async fn one_of_two_is_silent(plane: &Plane, spare: &Spare) -> Result<()> {
         ready.with_context(|| operator.last_words())?;
     }
     operator.kill().await?;
-    spare.broker.delete(&format!("{}.*", scene.prefix)).await
+    spare.broker.clear(&scene.prefix).await
 }
 
 /// Kafka's controller stands still while a topic is to be created: it is created once it goes on, and once.
@@ -292,7 +293,7 @@ async fn the_controller_stands_still(live: &Live, plane: &Plane, spare: &Spare) 
         "{id} is not in Kafka: {found:?}"
     );
     operator.kill().await?;
-    spare.broker.delete(&format!("{}.*", scene.prefix)).await
+    spare.broker.clear(&scene.prefix).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,13 +302,16 @@ async fn stopped_ended_cut_off_and_beside_silence_it_does_what_was_asked_once() 
     let Some((live, plane, spare)) = rig(test).await? else {
         return Ok(());
     };
+    let shared = spare::shared().await;
     let stories = [
         stopped_and_continued(&plane, &spare).boxed_local(),
         told_to_stop(&plane, &spare).boxed_local(),
         watches_cut(&plane, &spare).boxed_local(),
     ];
     try_join_all(stories).await?;
-    // What is timed, and what harms Kafka, has all for itself.
+    // What is timed has the plane for itself, and what harms Kafka has that.
     one_of_two_is_silent(&plane, &spare).await?;
+    drop(shared);
+    let _alone = spare::alone().await?;
     the_controller_stands_still(&live, &plane, &spare).await
 }

@@ -8,8 +8,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use kube::api::ListParams;
 use ottla_e2e::moving::Stage;
 use ottla_e2e::object::{Kind, Look};
-use ottla_e2e::wait::until;
-use ottla_e2e::{Scene, fixtures, operator, scene};
+use ottla_e2e::wait::{throughout, until};
+use ottla_e2e::{Scene, fixtures, operator, quiescing, scene, spare};
 
 /// Topics under way when the operator is killed.
 const TOPICS: usize = 200;
@@ -29,6 +29,7 @@ async fn ids(scene: &Scene) -> Result<BTreeMap<String, String>> {
 #[tokio::test]
 async fn topics_are_created_exactly_once_though_the_operator_is_killed() -> Result<()> {
     scene("kill-operator", async |scene| {
+        let _mortal = operator::mortal().await;
         scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
         scene
             .await_says(Kind::Cluster, "kafka", ("Ready", "True", ""), 60)
@@ -69,7 +70,7 @@ async fn topics_are_created_exactly_once_though_the_operator_is_killed() -> Resu
         let live: BTreeMap<String, String> = live.into_iter().map(|(name, topic)| (name, topic.id)).collect();
         ensure!(live.len() == TOPICS, "Kafka has {} topics", live.len());
         ensure!(live == first, "an id changed: a topic was created twice");
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }
@@ -77,6 +78,7 @@ async fn topics_are_created_exactly_once_though_the_operator_is_killed() -> Resu
 #[tokio::test]
 async fn an_operator_killed_on_the_way_finishes_the_move() -> Result<()> {
     scene("replication-kill", async |scene| {
+        let (_mortal, _shared) = (operator::mortal().await, spare::shared().await);
         let stage = Stage::set(scene).await?;
         stage.slow(true).await?;
         stage.ask(2).await?;
@@ -96,6 +98,29 @@ async fn an_operator_killed_on_the_way_finishes_the_move() -> Result<()> {
             "{status}"
         );
         stage.clear().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn producers_come_back_though_the_operator_that_sent_them_away_is_dead() -> Result<()> {
+    scene("quiescing", async |scene| {
+        let _mortal = operator::mortal().await;
+        let waits = async || {
+            throughout("the purge's wait", Duration::from_secs(3), async || {
+                let purge = scene.get(Kind::Purge, "quiet").await?;
+                let ended = &purge.data["status"]["completionTime"];
+                ensure!(ended.is_null(), "{}", purge.data["status"]);
+                Ok(())
+            })
+            .await
+        };
+        quiescing::story(scene, async || {
+            waits().await?;
+            operator::kill(&scene.live).await?;
+            waits().await
+        })
+        .await
     })
     .await
 }

@@ -116,6 +116,7 @@ async fn stopped_past_its_deadline(scene: &Scene, story: &mut Story<'_>, leader:
 #[tokio::test]
 async fn another_operator_takes_over_in_time_and_the_old_one_is_silent() -> Result<()> {
     scene("leaders", async |scene| {
+        let _alone = operator::alone().await;
         let replicas = operator::replicas(&scene.live).await?;
         ensure!(replicas >= 2, "the shared operator has {replicas} replicas");
         let mut leader = at_rest(scene, replicas).await?;
@@ -141,7 +142,7 @@ async fn another_operator_takes_over_in_time_and_the_old_one_is_silent() -> Resu
         story
             .acts_within(AFTER_CRASH, Instant::now(), "all-of-it")
             .await?;
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }

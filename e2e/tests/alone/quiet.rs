@@ -22,7 +22,8 @@ async fn at_rest_nothing_is_written_and_a_restart_changes_nothing() -> Result<()
     let Some(live) = Live::connect("at_rest_nothing_is_written_and_a_restart_changes_nothing").await? else {
         return Ok(());
     };
-    let broker = Broker::shared(&live, "user1", &shared_password(&live).await?);
+    let _alone = operator::alone().await;
+    let broker = Broker::shared(&live, "user1", &shared_password(&live).await?)?;
     let namespaces: Api<Namespace> = Api::all(live.client.clone());
     until(
         "other tests' namespaces to be gone",

@@ -83,7 +83,7 @@ async fn a_thousand_topics_at_rest_are_written_by_nobody_for_ten_minutes() -> Re
             "{} changes were sent to Kafka at rest",
             changed - mutated
         );
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }

@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, Patch, PatchParams};
 use ottla_e2e::object::{Kind, Look};
 use ottla_e2e::wait::until;
-use ottla_e2e::{Scene, fixtures, scene};
+use ottla_e2e::{Scene, fixtures, operator, scene};
 use serde_json::{Value, json};
 
 const SOON: u64 = 30;
@@ -79,6 +79,7 @@ async fn without_rules(scene: &Scene) -> Result<()> {
 #[tokio::test]
 async fn without_the_schemas_rules_a_condition_answers() -> Result<()> {
     scene("stripped", async |scene| {
+        let _alone = operator::alone().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(scene.live.client.clone());
         let name = "kafkatopics.ottla.dev";
         let original = json!({"spec": {"versions": definitions.get(name).await?.spec.versions}});

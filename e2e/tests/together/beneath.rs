@@ -73,7 +73,7 @@ async fn a_running_consumer_calls_purged_what_was_purged_and_nothing_lost() -> R
         );
         let message = reader.condition("Verified").context("Verified")?.message;
         ensure!(message.contains("were purged"), "{message}");
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }

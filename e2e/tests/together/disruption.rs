@@ -60,7 +60,7 @@ async fn a_producer_killed_mid_run_leaves_an_unclosed_incarnation_and_no_loss() 
             "{}",
             consumer.data["status"]
         );
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }
@@ -108,7 +108,7 @@ async fn a_consumer_killed_mid_run_redelivers_and_duplicates_nothing() -> Result
             "{}",
             consumer.data["status"]
         );
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }

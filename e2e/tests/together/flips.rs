@@ -94,7 +94,7 @@ async fn nothing_newer_than_the_cut_goes_and_the_configuration_is_as_before() ->
         }
         let after = kafka.describe(&format!("{}.*", scene.prefix)).await?;
         ensure!(before == after, "before {before:?}, after {after:?}");
-        kafka.delete(&format!("{}.*", scene.prefix)).await
+        kafka.clear(&scene.prefix).await
     })
     .await
 }

@@ -72,7 +72,7 @@ async fn complete(scene: &Scene, name: &str) -> Result<()> {
 #[tokio::test]
 async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_the_end() -> Result<()> {
     scene("followers", async |scene| {
-        let _only_user = spare::alone().await?;
+        let shared = spare::shared().await;
         let kafka = spare::connect(scene, "kafka").await?;
         let topic = scene.topic("orders");
         let mut spec = fixtures::topic(&topic, 1);
@@ -105,15 +105,18 @@ async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_
         let follower = if second == 2 { 1 } else { 2 };
         fill(&kafka, &topic).await?;
         let cuts = planned(scene, "lagging").await?;
+        drop(shared);
+        let only_user = spare::alone().await?;
         let (namespace, pod) = (spare::namespace()?, format!("kafka-controller-{follower}"));
         node::signal(&scene.live, &namespace, &pod, "SIGSTOP").await?;
         let told = lagging(scene).await;
         node::signal(&scene.live, &namespace, &pod, "SIGCONT").await?;
         told?;
         complete(scene, "lagging").await?;
+        drop(only_user);
         let starts = kafka.start_offsets(&topic).await?;
         ensure!(starts == cuts, "{starts:?}, planned {cuts:?}");
-        kafka.delete(&format!("{}.*", scene.prefix)).await
+        kafka.clear(&scene.prefix).await
     })
     .await
 }

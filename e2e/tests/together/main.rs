@@ -16,7 +16,6 @@ mod posture;
 mod preview;
 mod purges;
 mod quickstart;
-mod quiescing;
 mod replication;
 mod rights;
 mod tls;

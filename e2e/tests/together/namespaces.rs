@@ -72,7 +72,7 @@ async fn a_namespace_deleted_during_runs_ends() -> Result<()> {
             .delete("kafka-credentials", &DeleteParams::default())
             .await?;
         deleted(scene).await?;
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }
@@ -107,7 +107,7 @@ async fn a_namespace_deleted_while_a_failed_pod_waits_for_its_replacement_ends()
         )
         .await?;
         deleted(scene).await?;
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }

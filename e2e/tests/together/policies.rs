@@ -86,7 +86,7 @@ async fn what_somebody_else_changes_is_set_back_or_reported() -> Result<()> {
         let spec = with(spec, &json!({"config": {"segment.ms": 700_000}}));
         scene.apply(Kind::Topic, "reported", spec).await?;
         scene.await_says(Kind::Topic, "reported", READY, SOON).await?;
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }
@@ -119,7 +119,7 @@ async fn defaults_fill_what_a_topic_does_not_say() -> Result<()> {
         let done = |cluster: &kube::api::DynamicObject| cluster.number("/status/defaultsPending") == Some(0);
         scene.await_object(Kind::Cluster, "kafka", "done with its defaults", SOON, done).await?;
         ensure!(config(scene, "outspoken", "retention.ms").await?.as_deref() == Some("7200000"));
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }
@@ -194,7 +194,7 @@ async fn a_namespace_has_what_its_label_and_its_prefix_give_it() -> Result<()> {
         ensure!(names == [&scene.topic("mine")], "left: {names:?}");
         let wait = ["delete", "namespace", &tenant.namespace, "--wait=false"];
         scene.live.kubectl(&wait).await?;
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }
@@ -225,7 +225,7 @@ async fn a_mass_deletion_is_held_until_a_person_releases_it() -> Result<()> {
         let left = scene.broker.describe(&format!("{}.*", scene.prefix)).await?;
         let left: Vec<&String> = left.keys().collect();
         ensure!(left == [&scene.topic("d")], "left: {left:?}");
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }

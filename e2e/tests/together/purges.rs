@@ -63,7 +63,7 @@ async fn ends(scene: &Scene) -> Result<BTreeMap<u32, i64>> {
 }
 
 async fn finish(scene: &Scene) -> Result<()> {
-    scene.broker.delete(&format!("{}.*", scene.prefix)).await
+    scene.broker.clear(&scene.prefix).await
 }
 
 #[tokio::test]

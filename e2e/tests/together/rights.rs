@@ -162,7 +162,7 @@ async fn a_missing_right_is_named_and_work_goes_on_once_it_is_granted() -> Resul
         let left = kafka.start_offsets(&scene.topic("full")).await?
             == kafka.end_offsets(&scene.topic("full")).await?;
         ensure!(left, "every record went");
-        kafka.delete(&pattern).await
+        kafka.clear(&scene.prefix).await
     })
     .await
 }
@@ -194,7 +194,7 @@ async fn a_right_that_is_taken_from_a_topic_at_rest_is_told_and_the_topic_is_not
         ensure!(back.text("/status/topicId") == id, "{}", back.data["status"]);
         let found = kafka.topic(&name).await?;
         ensure!(found.is_some_and(|topic| topic.id == id), "it is the same topic");
-        kafka.delete(&format!("{}.*", scene.prefix)).await
+        kafka.clear(&scene.prefix).await
     })
     .await
 }

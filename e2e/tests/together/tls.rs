@@ -166,7 +166,7 @@ impl<'a> Stage<'a> {
             "the operator restarted: {now:?} was {:?}",
             self.life
         );
-        self.kafka.delete(&format!("{}.*", self.scene.prefix)).await
+        self.kafka.clear(&self.scene.prefix).await
     }
 }
 

@@ -147,7 +147,7 @@ async fn an_existing_topic_is_adopted_only_when_nothing_changes_or_on_request() 
             seen.config["compression.type"] == "lz4",
             "a key nobody asked about was touched: {seen:?}"
         );
-        scene.broker.delete(&format!("{}.*", scene.prefix)).await
+        scene.broker.clear(&scene.prefix).await
     })
     .await
 }

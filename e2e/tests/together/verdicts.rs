@@ -60,7 +60,7 @@ fn figures(consumer: &DynamicObject) -> [Option<i64>; 5] {
 }
 
 async fn finish(scene: &Scene) -> Result<()> {
-    scene.broker.delete(&format!("{}.*", scene.prefix)).await
+    scene.broker.clear(&scene.prefix).await
 }
 
 #[tokio::test]

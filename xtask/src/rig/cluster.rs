@@ -306,13 +306,13 @@ mod tests {
     fn the_committed_configuration_maps_what_kafka_advertises() {
         let config = config(Path::Rig).unwrap();
         assert!(config.contains("disableDefaultCNI"), "{config}");
-        let first = [
-            kafka::SPARE_NODE_PORT,
-            kafka::SPARE_TLS_NODE_PORT,
-            kafka::SPARE_PROXIED_NODE_PORT,
-        ];
+        let first = [kafka::SPARE_NODE_PORT, kafka::SPARE_TLS_NODE_PORT];
         let spare = first.map(|first| (0..u16::from(kafka::MOST_BROKERS)).map(move |broker| first + broker));
-        for port in spare.into_iter().flatten().chain([kafka::NODE_PORT]) {
+        for port in spare
+            .into_iter()
+            .flatten()
+            .chain([kafka::NODE_PORT, kafka::LONE_NODE_PORT])
+        {
             assert!(
                 config.contains(&format!("\"hostPort\":{port}")),
                 "{port} in {config}"

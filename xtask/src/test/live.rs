@@ -22,6 +22,8 @@ use crate::{demo, diagnose, paths, ui};
 const LABEL: &str = "ottla.dev/e2e=true";
 /// Where the throw-away Kafka runs, for tests that break one or need several brokers.
 const SPARE: &str = "ottla-test-kafka";
+/// Where the one runs that a test takes away.
+const LONE: &str = "ottla-test-lone-kafka";
 /// What tests cannot wait for otherwise: that the brokers look at retention.
 const OVERRIDES: [(&str, &str); 2] = [
     ("log.retention.check.interval.ms", "1000"),
@@ -35,6 +37,8 @@ const TOGETHER: &[&str] = &["--test", "together"];
 const ALONE: &[&str] = &["--test", "alone"];
 /// e2e tests at the same time: the node has few cores, but most of a test is waiting.
 const THREADS: &str = "--test-threads=8";
+/// Of those that need the cluster for themselves some outlive each other; who does not waits by itself.
+const FEW: &str = "--test-threads=4";
 const ONE: &str = "--test-threads=1";
 
 /// Which of the live tests.
@@ -65,11 +69,11 @@ impl<'a> Which<'a> {
     /// The suite of e2e tests that need it for themselves.
     fn alone(self) -> Suite<'a> {
         let told = match self {
-            Self::All => vec![ONE],
-            Self::Named(filter) => vec![filter, ONE],
+            Self::All => vec![FEW],
+            Self::Named(filter) => vec![filter, FEW],
             Self::Soak => vec!["--ignored", ONE],
         };
-        ("e2e tests, one at a time", ALONE, told)
+        ("e2e tests of the operator's own life", ALONE, told)
     }
 }
 
@@ -153,6 +157,13 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         ..Spec::throw_away(SPARE, kafka::NEWEST)
     };
     kafka::deploy(&spare)?;
+    // Of the version that the cluster's node holds already.
+    let lone = Spec {
+        node_port: kafka::LONE_NODE_PORT,
+        extended: false,
+        ..Spec::throw_away(LONE, kafka::VERSION)
+    };
+    kafka::deploy(&lone)?;
     let shared = Live::new(
         kafka::NAMESPACE,
         &format!("127.0.0.1:{}", kafka::NODE_PORT),
@@ -181,7 +192,7 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         tally.absorb(as_user(&shared, &failing, which.together())?);
     }
     tally.absorb(as_user(&shared, &failing, Some(which.alone()))?);
-    kafka::remove(SPARE)?;
+    [SPARE, LONE].into_iter().try_for_each(kafka::remove)?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(
         up.table == after.table,
@@ -227,6 +238,7 @@ impl Live {
             .env("OTTLA_TEST_TLS", self.trusts.as_deref().unwrap_or(Path::new("")))
             .env("OTTLA_TEST_BINARIES", &self.binaries)
             .env("OTTLA_TEST_SPARE_KAFKA", SPARE)
+            .env("OTTLA_TEST_LONE_KAFKA", LONE)
             .env("OTTLA_TEST_SPARE_LOCK", spare_lock())
     }
 }
