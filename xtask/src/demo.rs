@@ -94,7 +94,8 @@ fn install(images: &Images) -> Result<()> {
         .arg(paths::repo().join("charts/ottla"))
         .args(["--namespace", SYSTEM])
         .args(values(images))
-        .args(["--history-max", "3", "--wait", "--timeout", "150s"])
+        // CRDs may be there without Helm: `bench` and `dev` apply them.
+        .args(["--take-ownership", "--history-max", "3", "--wait", "--timeout", "150s"])
         .deadline(Duration::from_secs(200))
         .run()
 }
