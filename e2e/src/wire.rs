@@ -26,8 +26,8 @@ use crate::spare::{ADDRESS, Spare, USER};
 
 /// Longest wait for one answer.
 const CALL: Duration = Duration::from_secs(10);
-/// How often the writer writes.
-const PAUSE: Duration = Duration::from_millis(200);
+/// How often the writer writes: often enough to write beneath every act, and Kafka has some hundred partitions to take it in.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Records of each partition at a time.
 const BATCH: i64 = 2;
 

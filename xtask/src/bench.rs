@@ -29,7 +29,7 @@ pub(crate) enum Command {
 /// Arguments of `cargo xtask bench topics`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Topics {
-    /// Only these rows, with commas between: create, delete, change, lone, rest, start, black-hole
+    /// Only these rows, with commas between: create, delete, change, lone, rest, start, black-hole, floor
     #[arg(long)]
     only: Option<String>,
     /// Numbers of topics, with commas between

@@ -46,7 +46,8 @@ pub async fn fill(common: &Common, topics: Vec<Filled>, records: u64) -> Result<
     filling.await.context("the filling ended early")?
 }
 
-fn settings(common: &Common) -> Result<ClientConfig> {
+/// How to reach Kafka.
+pub fn settings(common: &Common) -> Result<ClientConfig> {
     let mut settings = ClientConfig::new();
     settings
         .set("bootstrap.servers", &common.bootstrap)

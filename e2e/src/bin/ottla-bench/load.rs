@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::place::Place;
 
 /// Calls under way at once.
-const CLIENTS: usize = 16;
+pub const CLIENTS: usize = 16;
 
 /// Creates all objects of a kind; answers when each call began.
 pub async fn create(

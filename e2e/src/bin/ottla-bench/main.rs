@@ -10,6 +10,7 @@
 
 mod figures;
 mod fill;
+mod floor;
 mod load;
 mod place;
 mod process;

@@ -11,7 +11,7 @@ use crate::figures::Figures;
 use crate::place::{GOOD, HOLE, Place};
 use crate::process::{Operator, Recipe, Stage, stages};
 use crate::witness::Witness;
-use crate::{Common, load};
+use crate::{Common, floor, load};
 
 /// Partitions of each topic.
 const PARTITIONS: u32 = 3;
@@ -59,6 +59,8 @@ pub enum Row {
     Start,
     /// The same beside a second cluster that swallows everything
     BlackHole,
+    /// The writes of a burst of creates without any operator: what the machine gives
+    Floor,
 }
 
 /// What to measure of topics.
@@ -102,8 +104,12 @@ pub async fn all(common: &Common, args: &Args, place: &Place, figures: &mut Figu
                 figures: &mut *figures,
                 witness,
                 scale: *scale,
+                status: json!({}),
             };
             round.play(operator, &recipe).await?;
+            if args.wants(Row::Floor) {
+                round.floor(common).await?;
+            }
         }
     }
     Ok(())
@@ -115,6 +121,8 @@ struct Round<'a> {
     figures: &'a mut Figures,
     witness: Witness,
     scale: usize,
+    /// What the operator said of one topic.
+    status: serde_json::Value,
 }
 
 impl Round<'_> {
@@ -185,6 +193,8 @@ impl Round<'_> {
                 .add_latencies(self.scale, "burst create", &load::latencies(&asked, &done))?;
             self.stages("burst create", &spent, &spent_after)?;
         }
+        let first = names.first().context("no topic was asked for")?;
+        self.status = self.place.api(Kind::Topic).get(first).await?.data["status"].clone();
         Ok(())
     }
 
@@ -324,6 +334,22 @@ impl Round<'_> {
         self.place.delete(Kind::Cluster, HOLE).await?;
         hole.abort();
         outcome
+    }
+
+    /// The rates that no operator on this machine can exceed.
+    async fn floor(&mut self, common: &Common) -> Result<()> {
+        let objects = self.objects(&names("f", self.scale), GOOD, "Retain")?;
+        let took = floor::measure(common, self.place, self.partitions(), objects, &self.status).await?;
+        #[allow(clippy::cast_precision_loss, reason = "a count of topics")]
+        let topics = self.scale as f64;
+        for (what, span) in [
+            ("without an operator: create and status apply", took.api),
+            ("without an operator: create in Kafka", took.kafka),
+            ("without an operator: both at once", took.both),
+        ] {
+            self.add(&format!("{what}: rate"), "topics/s", topics / span.as_secs_f64())?;
+        }
+        Ok(())
     }
 
     /// Removes the objects and, by the product's own means, the topics.
