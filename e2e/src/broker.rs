@@ -1,26 +1,15 @@
-//! What Kafka itself says: to librdkafka, which shares no code with the operator, and by Kafka's own tools.
+//! What Kafka itself says: to librdkafka, which shares no code with the operator, to a small client of its protocol where
+//! librdkafka tells too little, and by its own tools.
 
 mod client;
+mod described;
 mod tools;
-
-use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 
 use crate::live::Live;
 
-/// A topic as Kafka's own tool describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
-    /// The topic id as Kafka prints it.
-    pub id: String,
-    /// How many partitions.
-    pub partitions: u32,
-    /// How many replicas each.
-    pub replication_factor: u32,
-    /// The configuration that is set on the topic itself.
-    pub config: BTreeMap<String, String>,
-}
+pub use described::Described;
 
 /// A Kafka, and who asks it.
 #[derive(Clone)]

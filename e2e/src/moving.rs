@@ -1,6 +1,7 @@
 //! A topic with records whose replicas are moved, on the throw-away Kafka of three brokers.
 
 use anyhow::Result;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::broker::Broker;
@@ -30,12 +31,10 @@ impl<'a> Stage<'a> {
         };
         stage.ask(1).await?;
         stage.is_ready().await?;
-        let produce = format!(
-            "kafka-producer-perf-test.sh --bootstrap-server $b --command-config $f --topic {} --num-records 6000 \
-             --record-size 1000 --throughput -1 >/dev/null",
-            stage.topic
-        );
-        stage.kafka.tool(&produce).await?;
+        stage
+            .kafka
+            .fill(&stage.topic, 6_000, 1_000, Timestamp::now())
+            .await?;
         Ok(stage)
     }
 

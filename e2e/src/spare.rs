@@ -8,7 +8,7 @@ use std::fs::File;
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::broker::Broker;
 use crate::live::Live;
@@ -23,31 +23,52 @@ pub async fn shared() -> RwLockReadGuard<'static, ()> {
     USERS.read().await
 }
 
+/// Who sets rates of its brokers.
+static RATES: Mutex<()> = Mutex::const_new(());
+
 /// The throw-away Kafka for one test alone.
 pub struct Alone {
     _users: RwLockWriteGuard<'static, ()>,
     _lock: Option<File>,
 }
 
-/// For as long as it lives nobody else uses the throw-away Kafka. `OTTLA_TEST_SPARE_LOCK` names the file that `cargo xtask
-/// test` locks while it has other processes use it.
+/// The throw-away Kafka, and the rates of its brokers for one test alone.
+pub struct Rates {
+    _users: RwLockReadGuard<'static, ()>,
+    _turn: MutexGuard<'static, ()>,
+    _lock: Option<File>,
+}
+
+/// For as long as it lives nobody else uses the throw-away Kafka.
 pub async fn alone() -> Result<Alone> {
-    let users = USERS.write().await;
-    let lock = match std::env::var_os("OTTLA_TEST_SPARE_LOCK") {
-        None => None,
-        Some(path) => {
-            let lock = tokio::task::spawn_blocking(move || {
-                let file = File::create(path)?;
-                file.lock()?;
-                Ok::<File, std::io::Error>(file)
-            });
-            Some(lock.await?.context("lock the file of OTTLA_TEST_SPARE_LOCK")?)
-        }
-    };
     Ok(Alone {
-        _users: users,
-        _lock: lock,
+        _users: USERS.write().await,
+        _lock: apart().await?,
     })
+}
+
+/// For as long as it lives nobody takes the throw-away Kafka away, or sets rates of its brokers.
+pub async fn rates() -> Result<Rates> {
+    Ok(Rates {
+        _users: USERS.read().await,
+        _turn: RATES.lock().await,
+        _lock: apart().await?,
+    })
+}
+
+/// No other process uses the throw-away Kafka: `OTTLA_TEST_SPARE_LOCK` names the file that `cargo xtask test` locks while it
+/// has some use it.
+async fn apart() -> Result<Option<File>> {
+    let Some(path) = std::env::var_os("OTTLA_TEST_SPARE_LOCK") else {
+        return Ok(None);
+    };
+    let lock = tokio::task::spawn_blocking(move || {
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok::<File, std::io::Error>(file)
+    });
+    let lock = lock.await?.context("lock the file of OTTLA_TEST_SPARE_LOCK")?;
+    Ok(Some(lock))
 }
 
 /// Its namespace.

@@ -35,10 +35,11 @@ const BATCH: i64 = 2;
 pub type At = (String, i32);
 
 /// One authenticated connection.
-struct Link(TcpStream);
+pub(crate) struct Link(TcpStream);
 
 impl Link {
-    async fn dial(address: &str, password: &str) -> Result<Self> {
+    /// Connects to a broker and authenticates by SASL/PLAIN.
+    pub(crate) async fn dial(address: &str, user: &str, password: &str) -> Result<Self> {
         let stream = timeout(CALL, TcpStream::connect(address)).await?;
         let mut link = Self(stream.with_context(|| format!("connect to {address}"))?);
         let plain = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("PLAIN"));
@@ -48,14 +49,15 @@ impl Link {
             "SASL handshake: error {}",
             answer.error_code
         );
-        let proof = format!("\0{USER}\0{password}");
+        let proof = format!("\0{user}\0{password}");
         let proof = SaslAuthenticateRequest::default().with_auth_bytes(proof.into_bytes().into());
         let answer = link.call(&proof, 2).await?;
         ensure!(answer.error_code == 0, "SASL: error {}", answer.error_code);
         Ok(link)
     }
 
-    async fn call<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response> {
+    /// Sends one request and awaits its answer.
+    pub(crate) async fn call<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response> {
         let mut frame = BytesMut::new();
         frame.put_i32(0);
         RequestHeader::default()
@@ -100,7 +102,7 @@ impl Kafka {
 
     async fn link(&mut self, address: &str) -> Result<&mut Link> {
         if !self.links.contains_key(address) {
-            let link = Link::dial(address, &self.password).await?;
+            let link = Link::dial(address, USER, &self.password).await?;
             self.links.insert(address.to_owned(), link);
         }
         self.links.get_mut(address).context("a connection just made")
@@ -231,7 +233,8 @@ impl Kafka {
     }
 }
 
-fn topic_name(name: &str) -> TopicName {
+/// A name as requests have it.
+pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 

@@ -95,7 +95,14 @@ fn install(images: &Images) -> Result<()> {
         .args(["--namespace", SYSTEM])
         .args(values(images))
         // CRDs may be there without Helm: `bench` and `dev` apply them.
-        .args(["--take-ownership", "--history-max", "3", "--wait", "--timeout", "150s"])
+        .args([
+            "--take-ownership",
+            "--history-max",
+            "3",
+            "--wait",
+            "--timeout",
+            "150s",
+        ])
         .deadline(Duration::from_secs(200))
         .run()
 }

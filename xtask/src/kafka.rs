@@ -51,8 +51,8 @@ const RELEASE: &str = "kafka";
 
 /// The racks of a Kafka with several brokers, in turn: two share one, so that a spread over racks is a choice.
 const RACKS: [&str; 3] = ["west", "west", "east"];
-/// The heap of each of several brokers.
-const SMALL_HEAP: &str = "-Xms128m -Xmx320m";
+/// The heap of a throw-away broker, which lives too shortly for a compiler that optimises.
+const SMALL_HEAP: &str = "-Xms128m -Xmx320m -XX:TieredStopAtLevel=1";
 
 /// How the broker's listeners protect themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +182,8 @@ pub fn deploy(spec: &Spec) -> Result<()> {
     });
     if *brokers > 1 {
         values["racks"] = json!(RACKS);
+    }
+    if !persistent {
         values["heapOpts"] = json!(SMALL_HEAP);
         values["resources"]["requests"]["memory"] = json!("384Mi");
     }

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use jiff::Timestamp;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message as _;
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataBroker};
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::Broker;
@@ -34,6 +38,79 @@ impl Broker {
         .await
     }
 
+    /// The broker that leads the first partition of a topic.
+    pub async fn leader(&self, topic: &str) -> Result<i32> {
+        let topic = topic.to_owned();
+        self.blocking(move |broker| {
+            let metadata = metadata(&broker.consumer(None)?, Some(&topic))?;
+            let first = metadata
+                .topics()
+                .first()
+                .and_then(|found| found.partitions().first());
+            Ok(first.context("a partition in the answer")?.leader())
+        })
+        .await
+    }
+
+    /// What is set at run time on each broker by itself.
+    pub async fn configs_of_brokers(&self) -> Result<BTreeMap<i32, BTreeMap<String, String>>> {
+        let brokers: Vec<i32> = self
+            .blocking(|broker| {
+                let metadata = metadata(&broker.consumer(None)?, None)?;
+                Ok(metadata.brokers().iter().map(MetadataBroker::id).collect())
+            })
+            .await?;
+        let admin = self.admin()?;
+        let options = AdminOptions::new().request_timeout(Some(CALL));
+        let mut configs = BTreeMap::new();
+        for broker in brokers {
+            let asked = [ResourceSpecifier::Broker(broker)];
+            for told in admin.describe_configs(&asked, &options).await? {
+                let entries = told
+                    .map_err(|code| anyhow!("configuration of broker {broker}: {code}"))?
+                    .entries;
+                let set = entries
+                    .into_iter()
+                    .filter(|entry| entry.source == ConfigSource::DynamicBroker);
+                configs.insert(
+                    broker,
+                    set.filter_map(|entry| Some((entry.name, entry.value?))).collect(),
+                );
+            }
+        }
+        Ok(configs)
+    }
+
+    /// Appends so many records of so many bytes to a topic, to each of its partitions in turn, as made at that time.
+    pub async fn fill(&self, topic: &str, records: u16, bytes: usize, at: Timestamp) -> Result<()> {
+        let topic = topic.to_owned();
+        self.blocking(move |broker| {
+            let consumer = broker.consumer(None)?;
+            let before = watermarks(&consumer, &topic)?;
+            let producer: ThreadedProducer<_> = broker.config().create().context("a producer")?;
+            let value = vec![b'x'; bytes];
+            let partitions = u16::try_from(before.len())?;
+            for record in 0..records {
+                let to = BaseRecord::<(), [u8]>::to(&topic)
+                    .partition(i32::from(record % partitions))
+                    .payload(&value)
+                    .timestamp(at.as_millisecond());
+                producer.send(to).map_err(|(error, _)| error)?;
+            }
+            producer.flush(PATIENCE)?;
+            drop(producer);
+            let count =
+                |offsets: BTreeMap<u32, (i64, i64)>| offsets.values().map(|(_, end)| end).sum::<i64>();
+            let written = count(watermarks(&consumer, &topic)?) - count(before);
+            ensure!(
+                written == i64::from(records),
+                "{written} of {records} records were written"
+            );
+            Ok(())
+        })
+        .await
+    }
+
     /// Creates a topic with one replica of each partition, as somebody else would.
     pub async fn create(&self, name: &str, partitions: u16, config: &[(&str, &str)]) -> Result<()> {
         let new = NewTopic::new(name, i32::from(partitions), TopicReplication::Fixed(1));
@@ -41,7 +118,7 @@ impl Broker {
         let options = AdminOptions::new().operation_timeout(Some(CALL));
         let made = self.admin()?.create_topics([&new], &options).await?;
         for one in made {
-            one.map_err(|(name, code)| anyhow::anyhow!("create topic {name}: {code}"))?;
+            one.map_err(|(name, code)| anyhow!("create topic {name}: {code}"))?;
         }
         Ok(())
     }
@@ -98,6 +175,33 @@ impl Broker {
                 keys.insert((key.into_owned(), u32::try_from(message.partition())?));
             }
             Ok(keys)
+        })
+        .await
+    }
+
+    /// How many records a topic's partitions hold that can be read.
+    pub async fn readable(&self, topic: &str) -> Result<usize> {
+        let topic = topic.to_owned();
+        self.blocking(move |broker| {
+            let consumer = broker.consumer(None)?;
+            let mut left: BTreeMap<i32, i64> = watermarks(&consumer, &topic)?
+                .into_iter()
+                .filter(|(_, (start, end))| start < end)
+                .map(|(partition, (_, end))| Ok((i32::try_from(partition)?, end)))
+                .collect::<Result<_>>()?;
+            consumer.assign(&placed(&consumer, &topic, Offset::Beginning)?)?;
+            let until = Instant::now() + PATIENCE;
+            let mut read = 0;
+            while !left.is_empty() {
+                let message = consumer
+                    .poll(until.saturating_duration_since(Instant::now()))
+                    .with_context(|| format!("{read} records of {topic}, and more to come in {left:?}"))??;
+                read += 1;
+                left.retain(|partition, end| {
+                    *partition != message.partition() || message.offset() + 1 < *end
+                });
+            }
+            Ok(read)
         })
         .await
     }
@@ -182,12 +286,11 @@ impl Broker {
     /// A consumer that commits nothing by itself and sees what is not committed of transactions.
     fn consumer(&self, group: Option<&str>) -> Result<BaseConsumer> {
         let mut config = self.config();
+        // Without a group librdkafka reads nothing, though none is joined here.
         config
+            .set("group.id", group.unwrap_or("e2e"))
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_uncommitted");
-        if let Some(group) = group {
-            config.set("group.id", group);
-        }
         config.create().context("a consumer")
     }
 }

@@ -1,14 +1,11 @@
 //! Kafka's own tools, run in the broker's pod.
 //!
-//! Each call starts a JVM, more than a second of a core: they are for what only they can tell or do, and tests ask for
-//! many topics at once.
-
-use std::collections::BTreeMap;
+//! Each call starts a JVM, more than a second of a core: they are for what only they can tell or do.
 
 use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
 
-use super::{Broker, Described};
+use super::Broker;
 
 /// A tool shares the broker's memory limit, so only one runs at a time.
 static TOOLS: Semaphore = Semaphore::const_new(1);
@@ -67,24 +64,6 @@ impl Broker {
         )
     }
 
-    /// Describes the topics whose names match a regular expression.
-    pub async fn describe(&self, pattern: &str) -> Result<BTreeMap<String, Described>> {
-        let command = format!(
-            "kafka-topics.sh --bootstrap-server $b --command-config $f --describe --topic '{pattern}'"
-        );
-        match self.tool(&command).await {
-            Ok(text) => parse_describe(&text),
-            // The tool calls an empty match an error.
-            Err(error) if format!("{error:#}").contains("does not exist as expected") => Ok(BTreeMap::new()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Describes one topic, if it exists.
-    pub async fn topic(&self, name: &str) -> Result<Option<Described>> {
-        Ok(self.describe(&exact(name)).await?.remove(name))
-    }
-
     /// Sends one record for each key with Kafka's own Java client, which chooses the partitions.
     pub async fn send_keys<'a>(&self, topic: &str, keys: impl Iterator<Item = &'a str>) -> Result<()> {
         let command = format!(
@@ -93,72 +72,5 @@ impl Broker {
         );
         let input = keys.map(|key| format!("{key}|x\n")).collect::<Vec<_>>().concat();
         self.tool_with(&command, &input).await.map(drop)
-    }
-}
-
-/// A regular expression that matches one topic name only.
-fn exact(name: &str) -> String {
-    name.replace('.', "\\.")
-}
-
-/// Parses what `kafka-topics.sh --describe` prints.
-fn parse_describe(text: &str) -> Result<BTreeMap<String, Described>> {
-    let mut topics = BTreeMap::new();
-    for line in text
-        .lines()
-        .filter(|line| line.starts_with("Topic: ") && line.contains("PartitionCount:"))
-    {
-        let field = |name: &str| {
-            let found = line.split('\t').find_map(|part| part.trim().strip_prefix(name));
-            found
-                .map(str::trim)
-                .with_context(|| format!("no {name} in {line:?}"))
-        };
-        let pairs = field("Configs:").unwrap_or_default();
-        topics.insert(
-            field("Topic:")?.to_owned(),
-            Described {
-                id: field("TopicId:")?.to_owned(),
-                partitions: field("PartitionCount:")?.parse()?,
-                replication_factor: field("ReplicationFactor:")?.parse()?,
-                config: split_config(pairs),
-            },
-        );
-    }
-    Ok(topics)
-}
-
-/// Splits `a=1,b=x,y,c=2`: a part without `=` belongs to the value before it.
-fn split_config(pairs: &str) -> BTreeMap<String, String> {
-    let mut config: BTreeMap<String, String> = BTreeMap::new();
-    let mut last = String::new();
-    for part in pairs.split(',') {
-        if let Some((key, value)) = part.split_once('=') {
-            key.clone_into(&mut last);
-            config.insert(key.to_owned(), value.to_owned());
-        } else if let Some(value) = config.get_mut(&last) {
-            value.push(',');
-            value.push_str(part);
-        }
-    }
-    config
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_describe;
-
-    #[test]
-    fn reads_what_the_tools_print() {
-        let text = "Topic: a.b\tTopicId: aGz1_Q\tPartitionCount: 3\tReplicationFactor: 1\tConfigs: cleanup.policy=compact,delete,retention.ms=5\n\
-                    \tTopic: a.b\tPartition: 0\tLeader: 0\tReplicas: 0\tIsr: 0\n";
-        let topics = parse_describe(text).unwrap();
-        let topic = &topics["a.b"];
-        assert_eq!(
-            (topic.id.as_str(), topic.partitions, topic.replication_factor),
-            ("aGz1_Q", 3, 1)
-        );
-        assert_eq!(topic.config["cleanup.policy"], "compact,delete");
-        assert_eq!(topic.config["retention.ms"], "5");
     }
 }

@@ -70,7 +70,7 @@ async fn grows(scene: &Scene, operator: &Process, partitions: u32, after: &str) 
 
 /// The topics of a scene as Kafka has them: name, id and partitions.
 async fn in_kafka(scene: &Scene) -> Result<BTreeSet<(String, String, u32)>> {
-    let found = scene.broker.describe(&format!("{}.*", scene.prefix)).await?;
+    let found = scene.broker.describe(&scene.prefix).await?;
     let topics = found
         .into_iter()
         .map(|(name, topic)| (name, topic.id, topic.partitions));

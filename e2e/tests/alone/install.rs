@@ -156,8 +156,8 @@ async fn story(scene: &Scene, system: &str) -> Result<()> {
 
 #[tokio::test]
 async fn install_upgrade_and_uninstall_wedge_nothing() -> Result<()> {
+    let _alone = operator::alone().await;
     scene("install", async |scene| {
-        let _alone = operator::alone().await;
         let system = namespace(&scene.live, "system").await?;
         let replicas = operator::replicas(&scene.live).await?;
         operator::scale(&scene.live, 0).await?;

@@ -115,8 +115,8 @@ async fn stopped_past_its_deadline(scene: &Scene, story: &mut Story<'_>, leader:
 
 #[tokio::test]
 async fn another_operator_takes_over_in_time_and_the_old_one_is_silent() -> Result<()> {
+    let _alone = operator::alone().await;
     scene("leaders", async |scene| {
-        let _alone = operator::alone().await;
         let replicas = operator::replicas(&scene.live).await?;
         ensure!(replicas >= 2, "the shared operator has {replicas} replicas");
         let mut leader = at_rest(scene, replicas).await?;

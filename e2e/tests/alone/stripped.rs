@@ -78,8 +78,8 @@ async fn without_rules(scene: &Scene) -> Result<()> {
 
 #[tokio::test]
 async fn without_the_schemas_rules_a_condition_answers() -> Result<()> {
+    let _alone = operator::alone().await;
     scene("stripped", async |scene| {
-        let _alone = operator::alone().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(scene.live.client.clone());
         let name = "kafkatopics.ottla.dev";
         let original = json!({"spec": {"versions": definitions.get(name).await?.spec.versions}});

@@ -10,7 +10,7 @@ use ottla_e2e::{Scene, fixtures, scene, spare};
 use serde_json::{Value, json};
 
 /// Records of each age, and how many minutes old these are. The first ones are to go.
-const AGES: [(i64, i64); 3] = [(50, 120), (30, 50), (20, 0)];
+const AGES: [(u16, i64); 3] = [(50, 120), (30, 50), (20, 0)];
 /// The age from which on records go.
 const CUT: &str = "1h";
 
@@ -27,29 +27,13 @@ async fn topic(scene: &Scene, name: &str, mut spec: Value) -> Result<()> {
 /// Writes the records, each with the time that it is said to be of.
 async fn write(kafka: &Broker, topics: [&str; 2]) -> Result<()> {
     let now = Timestamp::now();
-    let commands = topics.iter().flat_map(|topic| {
-        AGES.iter().map(move |(count, minutes)| {
-            let time = now - SignedDuration::from_mins(*minutes);
-            format!(
-                "kafka-verifiable-producer.sh --bootstrap-server $b --producer.config $f --topic {topic} --max-messages \
-                 {count} --message-create-time {} >/dev/null",
-                time.as_millisecond()
-            )
-        })
-    });
-    kafka
-        .tool(&commands.collect::<Vec<_>>().join("; "))
-        .await
-        .map(drop)
-}
-
-/// How many records can be read. Their values are numbers; the tool may say more than they do.
-async fn readable(kafka: &Broker, topic: &str, expected: i64) -> Result<i64> {
-    let command = format!(
-        "kafka-console-consumer.sh --bootstrap-server $b --consumer.config $f --topic {topic} --from-beginning \
-         --max-messages {expected} --timeout-ms 20000 | grep -cE '^[0-9]+$' || true"
-    );
-    kafka.tool(&command).await?.trim().parse().context("a count")
+    for topic in topics {
+        for (count, minutes) in AGES {
+            let at = now - SignedDuration::from_mins(minutes);
+            kafka.fill(topic, count, 10, at).await?;
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -63,7 +47,7 @@ async fn nothing_newer_than_the_cut_goes_and_the_configuration_is_as_before() ->
         topic(scene, "with", spec).await?;
         topic(scene, "without", fixtures::topic(&without, 1)).await?;
         write(&kafka, [&with, &without]).await?;
-        let before = kafka.describe(&format!("{}.*", scene.prefix)).await?;
+        let before = kafka.describe(&scene.prefix).await?;
         let set = |name: &str| before[name].config.get("retention.ms").cloned();
         ensure!(
             (set(&with).as_deref(), set(&without)) == (Some("604800000"), None),
@@ -81,7 +65,7 @@ async fn nothing_newer_than_the_cut_goes_and_the_configuration_is_as_before() ->
                 .await_says(Kind::Purge, name, ("Complete", "True", "Complete"), 60)
                 .await?;
             is_announced(&done)?;
-            let [(old, _), (middle, _), (young, _)] = AGES;
+            let [old, middle, young] = AGES.map(|(count, _)| i64::from(count));
             let cuts = fixtures::cuts(&done);
             ensure!(cuts == [(0, old)].into(), "planned {cuts:?}");
             let found = (kafka.start_offsets(topic).await?, kafka.end_offsets(topic).await?);
@@ -89,10 +73,10 @@ async fn nothing_newer_than_the_cut_goes_and_the_configuration_is_as_before() ->
                 found == (cuts, [(0, old + middle + young)].into()),
                 "{name}: from and to {found:?}"
             );
-            let left = readable(&kafka, topic, middle + young).await?;
+            let left = i64::try_from(kafka.readable(topic).await?)?;
             ensure!(left == middle + young, "{left} records can be read");
         }
-        let after = kafka.describe(&format!("{}.*", scene.prefix)).await?;
+        let after = kafka.describe(&scene.prefix).await?;
         ensure!(before == after, "before {before:?}, after {after:?}");
         kafka.clear(&scene.prefix).await
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use kube::api::DynamicObject;
 use ottla_e2e::broker::Broker;
 use ottla_e2e::object::{Kind, Look};
@@ -11,21 +12,7 @@ use ottla_e2e::wait::until;
 use ottla_e2e::{Scene, fixtures, node, scene, spare};
 use serde_json::json;
 
-const RECORDS: i64 = 500;
-
-/// The leader of the topic's one partition.
-async fn leader(kafka: &Broker, topic: &str) -> Result<i32> {
-    let command =
-        format!("kafka-topics.sh --bootstrap-server $b --command-config $f --describe --topic {topic}");
-    let text = kafka.tool(&command).await?;
-    let told = text
-        .split("Leader: ")
-        .nth(1)
-        .and_then(|rest| rest.split_whitespace().next());
-    told.with_context(|| format!("no leader in {text:?}"))?
-        .parse()
-        .context("a broker's id")
-}
+const RECORDS: u16 = 500;
 
 /// Has another broker lead.
 async fn lead(kafka: &Broker, topic: &str, order: [i32; 3]) -> Result<()> {
@@ -36,14 +23,6 @@ async fn lead(kafka: &Broker, topic: &str, order: [i32; 3]) -> Result<()> {
          --admin.config $f --election-type preferred --topic {topic} --partition 0 >/dev/null; rm -f $j"
     );
     kafka.tool_with(&command, &plan.to_string()).await.map(drop)
-}
-
-async fn fill(kafka: &Broker, topic: &str) -> Result<()> {
-    let command = format!(
-        "kafka-producer-perf-test.sh --bootstrap-server $b --command-config $f --topic {topic} --num-records {RECORDS} \
-         --record-size 100 --throughput -1 >/dev/null"
-    );
-    kafka.tool(&command).await.map(drop)
 }
 
 async fn planned(scene: &Scene, name: &str) -> Result<BTreeMap<u32, i64>> {
@@ -81,14 +60,14 @@ async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_
         scene
             .await_says(Kind::Topic, "orders", ("Ready", "True", ""), 60)
             .await?;
-        fill(&kafka, &topic).await?;
+        kafka.fill(&topic, RECORDS, 100, Timestamp::now()).await?;
 
         let cuts = planned(scene, "moved").await?;
-        let first = leader(&kafka, &topic).await?;
+        let first = kafka.leader(&topic).await?;
         let second = (first + 1) % 3;
         lead(&kafka, &topic, [second, first, (first + 2) % 3]).await?;
         until("the leader to move", Duration::from_secs(30), async || {
-            let leads = leader(&kafka, &topic).await?;
+            let leads = kafka.leader(&topic).await?;
             ensure!(leads == second, "broker {leads} leads");
             Ok(())
         })
@@ -97,13 +76,13 @@ async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_
         complete(scene, "moved").await?;
         let starts = kafka.start_offsets(&topic).await?;
         ensure!(
-            starts == cuts && cuts == [(0, RECORDS)].into(),
+            starts == cuts && cuts == [(0, i64::from(RECORDS))].into(),
             "{starts:?}, planned {cuts:?}"
         );
 
         // The first broker is the controller too, and never stopped.
         let follower = if second == 2 { 1 } else { 2 };
-        fill(&kafka, &topic).await?;
+        kafka.fill(&topic, RECORDS, 100, Timestamp::now()).await?;
         let cuts = planned(scene, "lagging").await?;
         drop(shared);
         let only_user = spare::alone().await?;

@@ -102,7 +102,7 @@ async fn defaults_fill_what_a_topic_does_not_say() -> Result<()> {
         scene.apply(Kind::Topic, "silent", silent).await?;
         scene.await_says(Kind::Topic, "silent", READY, SOON).await?;
         ready_topic(scene, "outspoken", &json!({"retention": {"time": "2h"}, "unmanagedConfig": ["compression.type"]})).await?;
-        let topics = scene.broker.describe(&format!("{}.*", scene.prefix)).await?;
+        let topics = scene.broker.describe(&scene.prefix).await?;
         let (silent, outspoken) = (&topics[&scene.topic("silent")], &topics[&scene.topic("outspoken")]);
         ensure!(silent.partitions == 3 && silent.config["retention.ms"] == "3600000", "{silent:?}");
         ensure!(silent.config["compression.type"] == "lz4", "{silent:?}");
@@ -189,7 +189,7 @@ async fn a_namespace_has_what_its_label_and_its_prefix_give_it() -> Result<()> {
         for name in ["own", "others", "taken"] {
             tenant.delete(Kind::Topic, name, SOON).await?;
         }
-        let left = scene.broker.describe(&format!("{}.*", scene.prefix)).await?;
+        let left = scene.broker.describe(&scene.prefix).await?;
         let names: Vec<&String> = left.keys().collect();
         ensure!(names == [&scene.topic("mine")], "left: {names:?}");
         let wait = ["delete", "namespace", &tenant.namespace, "--wait=false"];
@@ -212,7 +212,7 @@ async fn a_mass_deletion_is_held_until_a_person_releases_it() -> Result<()> {
         for name in names {
             scene.await_says(Kind::Topic, name, ("Ready", "False", "DestructionHold"), SOON).await?;
         }
-        let left = scene.broker.describe(&format!("{}.*", scene.prefix)).await?;
+        let left = scene.broker.describe(&scene.prefix).await?;
         ensure!(left.len() == names.len(), "left: {:?}", left.keys());
 
         // One is spared, then the others are released.
@@ -222,7 +222,7 @@ async fn a_mass_deletion_is_held_until_a_person_releases_it() -> Result<()> {
         scene.merge(Kind::Cluster, "kafka", release).await?;
         let gone = format!("--timeout={SOON}s");
         scene.kubectl(&["wait", "--for=delete", "kafkatopics.ottla.dev", "--all", &gone]).await?;
-        let left = scene.broker.describe(&format!("{}.*", scene.prefix)).await?;
+        let left = scene.broker.describe(&scene.prefix).await?;
         let left: Vec<&String> = left.keys().collect();
         ensure!(left == [&scene.topic("d")], "left: {left:?}");
         scene.broker.clear(&scene.prefix).await

@@ -4,23 +4,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ottla_e2e::moving::Stage;
 use ottla_e2e::object::Kind;
 use ottla_e2e::wait::until;
 use ottla_e2e::{Scene, scene, spare};
 use serde_json::json;
-use tokio::sync::Mutex;
 
-/// Rates are the brokers', not a topic's: one test of these at a time.
-static RATES: Mutex<()> = Mutex::const_new(());
 /// The one broker of its rack, as `cargo xtask rig broker --brokers 3` deploys it.
 const EAST: i32 = 2;
 
 #[tokio::test]
 async fn replicas_are_added_taken_back_and_taken_away() -> Result<()> {
     scene("replication", async |scene| {
-        let (_shared, _rates) = (spare::shared().await, RATES.lock().await);
+        let _rates = spare::rates().await?;
         let stage = Stage::set(scene).await?;
         ensure!(stage.counts().await? == [1, 1], "one replica each");
 
@@ -64,20 +61,16 @@ async fn replicas_are_added_taken_back_and_taken_away() -> Result<()> {
 
 /// What the brokers and the topic have set of throttles, by Kafka's own word: rates by broker, and throttled replicas.
 async fn throttles(stage: &Stage<'_>) -> Result<(BTreeSet<String>, bool)> {
-    let describe = "kafka-configs.sh --bootstrap-server $b --command-config $f --describe";
-    let told = stage
-        .kafka
-        .tool(&format!(
-            "{describe} --entity-type brokers; {describe} --entity-type topics --entity-name {}",
-            stage.topic
-        ))
-        .await?;
-    let words = told.split_whitespace();
-    let rates =
-        words.filter(|word| word.contains("replication.throttled.rate=") && !word.contains("synonyms"));
-    let replicas = ["leader", "follower"].map(|side| format!("{side}.replication.throttled.replicas="));
-    let throttled = replicas.iter().all(|key| told.contains(key));
-    Ok((rates.map(str::to_owned).collect(), throttled))
+    let mut rates = BTreeSet::new();
+    for broker in stage.kafka.configs_of_brokers().await?.into_values() {
+        let throttled = broker
+            .into_iter()
+            .filter(|(key, _)| key.contains("replication.throttled.rate"));
+        rates.extend(throttled.map(|(key, rate)| format!("{key}={rate}")));
+    }
+    let topic = stage.kafka.topic(&stage.topic).await?.context("the topic")?;
+    let replicas = ["leader", "follower"].map(|side| format!("{side}.replication.throttled.replicas"));
+    Ok((rates, replicas.iter().all(|key| topic.config.contains_key(key))))
 }
 
 async fn is_clean(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
@@ -102,7 +95,7 @@ async fn is_clean(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
 #[tokio::test]
 async fn moves_keep_to_the_throttle_and_nothing_of_it_is_left() -> Result<()> {
     scene("replication-throttle", async |scene| {
-        let (_shared, _rates) = (spare::shared().await, RATES.lock().await);
+        let _rates = spare::rates().await?;
         let stage = Stage::set(scene).await?;
         let throttle = |rate: &str| json!({"spec": {"replicationThrottle": rate}});
         scene.merge(Kind::Cluster, "kafka", throttle("100Ki")).await?;

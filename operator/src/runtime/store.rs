@@ -1,15 +1,21 @@
 //! What is known of one kind's objects: fed by watches and by the answers to our own writes, read by reconciles.
-//! Never older than our last write. May be stale otherwise: no destructive act rests on it alone.
+//! Never older than our last write, and without what was seen to go. May be stale otherwise: no destructive act rests on it
+//! alone.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::key::Key;
+
+/// How long it is remembered that an object went: longer than any answer to a write of ours is under way.
+const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// An object that the API server holds and that we cannot read.
 #[derive(Clone, Debug)]
@@ -65,8 +71,15 @@ impl<K: Resource> Entry<K> {
 /// Told of every change: key, what was known, what is known now. Must be quick, and must not write the same store.
 pub type Listener<K> = Box<dyn Fn(&Key, Option<&Entry<K>>, Option<&Entry<K>>) + Send + Sync>;
 
+struct Known<K> {
+    objects: HashMap<Key, Entry<K>>,
+    /// The uids of objects that were seen to go, and when: the answer to a write of ours may come after that, and an
+    /// object it brought back would stay for ever.
+    gone: HashMap<String, Instant>,
+}
+
 struct Inner<K> {
-    objects: RwLock<HashMap<Key, Entry<K>>>,
+    known: RwLock<Known<K>>,
     listeners: RwLock<Vec<Listener<K>>>,
     unsynced: watch::Sender<usize>,
 }
@@ -89,10 +102,23 @@ impl<K> fmt::Debug for Store<K> {
 impl<K> Default for Store<K> {
     fn default() -> Self {
         Self(Arc::new(Inner {
-            objects: RwLock::default(),
+            known: RwLock::new(Known {
+                objects: HashMap::new(),
+                gone: HashMap::new(),
+            }),
             listeners: RwLock::default(),
             unsynced: watch::Sender::new(0),
         }))
+    }
+}
+
+impl<K> Store<K> {
+    fn read(&self) -> RwLockReadGuard<'_, Known<K>> {
+        self.0.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known<K>> {
+        self.0.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,12 +135,7 @@ impl<K: Resource> Store<K> {
     /// The object of that key.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Entry<K>> {
-        self.0
-            .objects
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .cloned()
+        self.read().objects.get(key).cloned()
     }
 
     /// The readable object of that key.
@@ -126,42 +147,53 @@ impl<K: Resource> Store<K> {
     /// Every key, of readable objects and of others.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        let objects = self.0.objects.read().unwrap_or_else(PoisonError::into_inner);
-        objects.keys().cloned().collect()
+        self.read().objects.keys().cloned().collect()
     }
 
     /// Every readable object.
     #[must_use]
     pub fn objects(&self) -> Vec<Arc<K>> {
-        let objects = self.0.objects.read().unwrap_or_else(PoisonError::into_inner);
-        objects
+        let known = self.read();
+        known
+            .objects
             .values()
             .filter_map(|entry| entry.object().cloned())
             .collect()
     }
 
-    /// Takes in an object as the API server has it, unless a newer state is known. An object without its uid is
-    /// no answer of the API server and is ignored.
+    /// Takes in an object as the API server had it, unless a newer state is known or it was seen to go.
     pub fn observe(&self, key: &Key, entry: &Entry<K>) {
         let old = {
-            let mut objects = self.0.objects.write().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = objects.get(key)
-                && known.meta().uid == entry.meta().uid
-                && known.version() > entry.version()
+            let mut known = self.write();
+            let uid = entry.meta().uid.as_deref();
+            if uid.is_some_and(|uid| known.gone.contains_key(uid)) {
+                return;
+            }
+            if let Some(newest) = known.objects.get(key)
+                && newest.meta().uid.as_deref() == uid
+                && newest.version() > entry.version()
             {
                 return;
             }
-            objects.insert(key.clone(), entry.clone())
+            known.objects.insert(key.clone(), entry.clone())
         };
         self.tell(key, old.as_ref(), Some(entry));
     }
 
-    /// Takes in that an object is gone. A later incarnation of the same name stays.
+    /// Takes in that an object is gone. A later incarnation of the same name stays. Without a uid it was missing from a
+    /// list, which may be an old one: then it may be seen again.
     pub fn forget(&self, key: &Key, uid: Option<&str>) {
         let old = {
-            let mut objects = self.0.objects.write().unwrap_or_else(PoisonError::into_inner);
-            match objects.get(key) {
-                Some(known) if uid.is_none() || known.meta().uid.as_deref() == uid => objects.remove(key),
+            let mut known = self.write();
+            if let Some(uid) = uid {
+                let now = Instant::now();
+                known.gone.retain(|_, at| now.duration_since(*at) < REMEMBERED);
+                known.gone.insert(uid.to_owned(), now);
+            }
+            match known.objects.get(key) {
+                Some(found) if uid.is_none() || found.meta().uid.as_deref() == uid => {
+                    known.objects.remove(key)
+                }
                 _ => None,
             }
         };
@@ -173,9 +205,10 @@ impl<K: Resource> Store<K> {
     /// Takes in that a complete list of one scope held exactly these keys.
     pub fn retain(&self, namespace: Option<&str>, listed: &HashSet<Key>) {
         let gone: Vec<Key> = {
-            let objects = self.0.objects.read().unwrap_or_else(PoisonError::into_inner);
             let in_scope = |key: &&Key| namespace.is_none_or(|namespace| key.namespace == namespace);
-            objects
+            let known = self.read();
+            known
+                .objects
                 .keys()
                 .filter(in_scope)
                 .filter(|key| !listed.contains(*key))
@@ -270,6 +303,27 @@ mod tests {
             Some(8),
             "the end of an earlier incarnation does not end this one"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_comes_after_the_end_brings_nothing_back() {
+        let (store, key) = (Store::default(), Key::new("a", "b"));
+        store.observe(&key, &object("1", 7));
+        store.forget(&key, Some("1"));
+        store.observe(&key, &object("1", 8));
+        assert_eq!(version(&store), None, "the answer to a write came late");
+        store.observe(&key, &object("2", 9));
+        assert_eq!(version(&store), Some(9), "another incarnation is another object");
+
+        // What is missing from a list may have been made after it.
+        store.retain(None, &HashSet::new());
+        store.observe(&key, &object("2", 9));
+        assert_eq!(version(&store), Some(9));
+
+        // Nothing is remembered for ever.
+        tokio::time::advance(REMEMBERED).await;
+        store.forget(&key, Some("2"));
+        assert_eq!(store.read().gone.len(), 1);
     }
 
     #[test]

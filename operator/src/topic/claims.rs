@@ -1,7 +1,8 @@
 //! Which object owns a topic. The index follows the store; the choice is pure.
 //!
-//! Owner is whose recorded topic id is the live one; else the oldest; else the least uid. Everyone else keeps hands
-//! off, and while anyone else claims a topic, nobody deletes it.
+//! Owner is whose recorded topic id is the live one, or who recorded any while Kafka shows none: it may be too new to be
+//! shown; else the oldest; else the least uid. Everyone else keeps hands off, and while anyone else claims a topic, nobody
+//! deletes it.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -28,7 +29,10 @@ pub struct Claimant {
 #[must_use]
 pub fn owner(claimants: &[Claimant], live: Option<TopicId>) -> Option<&Claimant> {
     claimants.iter().min_by_key(|claimant| {
-        let recorded = claimant.recorded.is_some() && claimant.recorded == live;
+        let recorded = match live {
+            Some(_) => claimant.recorded == live,
+            None => claimant.recorded.is_some(),
+        };
         (!recorded, claimant.created, &claimant.uid)
     })
 }
@@ -99,6 +103,8 @@ mod tests {
         assert_eq!(name(&[claimant("b", 1, None), claimant("a", 1, None)]), "a");
         let stale = Some(id("AAAAAAAAAAAAAAAAAAAAAg"));
         assert_eq!(name(&[claimant("b", 1, None), claimant("a", 2, stale)]), "b");
+        let unseen = [claimant("a", 1, None), claimant("b", 1, live)];
+        assert_eq!(owner(&unseen, None).map(|c| c.key.name.as_str()), Some("b"));
     }
 
     #[test]
