@@ -151,9 +151,12 @@ pub fn deploy(spec: &Spec) -> Result<()> {
         "a Kafka of {} brokers: from 1 to {MOST_BROKERS} can be had, as many as kind-config.yaml maps ports for",
         spec.brokers
     );
-    let _lock = cache::lock()?;
-    let image = image::ensure(&spec.version)?;
-    cluster::load_image(&image)?;
+    let image = {
+        let _lock = cache::lock()?;
+        let image = image::ensure(&spec.version)?;
+        cluster::load_image(&image)?;
+        image
+    };
     if spec.namespace != NAMESPACE {
         cluster::namespace(&spec.namespace)?;
         secrets::ensure(&spec.namespace, spec.security == Security::SaslPlaintext)?;

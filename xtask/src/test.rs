@@ -3,6 +3,8 @@
 //! A test that cannot run says `SKIPPED`; with a cluster at hand only the names in `e2e/skips.txt` may. The last line
 //! is always `N passed, N failed, N skipped`.
 
+mod binaries;
+mod brokers;
 mod failing;
 mod lifecycle;
 mod live;
@@ -118,7 +120,7 @@ fn suite(name: &str, tally: &mut Tally, command: Cmd) -> Result<()> {
 
 /// Runs one suite with further arguments for the test binaries.
 fn suite_with(name: &str, tally: &mut Tally, command: Cmd, binary_args: &[&str]) -> Result<()> {
-    let log = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let log = binaries::log(name);
     let outcome = ui::step(name, |step| {
         step.say(&format!(
             "its output goes to {}",
@@ -132,9 +134,7 @@ fn suite_with(name: &str, tally: &mut Tally, command: Cmd, binary_args: &[&str])
         let counted = tally.add(name, &finished.stdout, &finished.stderr);
         step.say(&counted);
         if !finished.success {
-            for line in failures(&finished.stdout) {
-                ui::heading(&format!("    | {line}"));
-            }
+            show_failures(&finished.stdout);
             tally.broken(name, &finished.stderr);
             bail!(
                 "{counted}; all of it: {}",
@@ -145,6 +145,13 @@ fn suite_with(name: &str, tally: &mut Tally, command: Cmd, binary_args: &[&str])
     });
     // A failing suite is counted and the next still runs: one run tells all there is to tell.
     outcome.or_else(|error| if tally.failed() > 0 { Ok(()) } else { Err(error) })
+}
+
+/// Shows what the failing tests said.
+fn show_failures(stdout: &str) {
+    for line in failures(stdout) {
+        ui::heading(&format!("    | {line}"));
+    }
 }
 
 /// What the failing tests said; what the others said stays in the log.

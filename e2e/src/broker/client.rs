@@ -120,7 +120,12 @@ impl Broker {
         for one in made {
             one.map_err(|(name, code)| anyhow!("create topic {name}: {code}"))?;
         }
-        Ok(())
+        until("a new topic to be shown", CALL, async || {
+            let shown = self.topic(name).await?;
+            shown.with_context(|| format!("Kafka does not show {name}"))
+        })
+        .await
+        .map(drop)
     }
 
     /// Deletes a topic, if it exists.

@@ -1,6 +1,7 @@
 //! Topics as Kafka describes them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use base64::Engine as _;
@@ -11,9 +12,13 @@ use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{DescribeConfigsRequest, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
 
+use tokio::time::{Instant, sleep};
+
 use super::Broker;
 use crate::wire::{self, Link};
 
+/// For how long a description must stay as it is.
+const SETTLED: Duration = Duration::from_millis(1_500);
 /// Kafka's error code for a topic that is not there.
 const UNKNOWN_TOPIC: i16 = 3;
 /// The kind of resource that a topic is, in requests about configuration.
@@ -35,65 +40,90 @@ pub struct Described {
 }
 
 impl Broker {
-    /// Describes the topics whose names begin so.
+    /// Describes the topics whose names begin so, once their description has stayed the same for a while: a broker learns
+    /// of changes after they are made.
     pub async fn describe(&self, prefix: &str) -> Result<BTreeMap<String, Described>> {
-        self.described(None, |name| name.starts_with(prefix)).await
+        self.settled(None, |name| name.starts_with(prefix)).await
     }
 
-    /// Describes one topic, if it exists.
+    /// Describes one topic, if it exists, as [`Broker::describe`] does.
     pub async fn topic(&self, name: &str) -> Result<Option<Described>> {
         let asked = MetadataRequestTopic::default().with_name(Some(wire::topic_name(name)));
-        Ok(self.described(Some(vec![asked]), |_| true).await?.remove(name))
+        Ok(self.settled(Some(vec![asked]), |_| true).await?.remove(name))
     }
 
-    async fn described(
+    async fn settled(
         &self,
         asked: Option<Vec<MetadataRequestTopic>>,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<BTreeMap<String, Described>> {
         let mut link = Link::dial(&self.address, &self.user, &self.password).await?;
-        let request = MetadataRequest::default()
-            .with_topics(asked)
-            .with_allow_auto_topic_creation(false);
-        let mut topics = BTreeMap::new();
-        for topic in link.call(&request, 12).await?.topics {
-            let name = topic
-                .name
-                .as_ref()
-                .map(|name| name.to_string())
-                .unwrap_or_default();
-            if topic.error_code == UNKNOWN_TOPIC || !wanted(&name) {
-                continue;
-            }
-            ensure!(topic.error_code == 0, "topic {name}: error {}", topic.error_code);
-            topics.insert(name, shape(&topic)?);
-        }
-        let resources = topics.keys().map(|name| {
-            DescribeConfigsResource::default()
-                .with_resource_type(TOPIC)
-                .with_resource_name(StrBytes::from_string(name.clone()))
-                .with_configuration_keys(None)
-        });
-        let request = DescribeConfigsRequest::default().with_resources(resources.collect());
-        for told in link.call(&request, 4).await?.results {
-            let name = told.resource_name.to_string();
-            ensure!(
-                told.error_code == 0,
-                "configuration of {name}: error {}",
-                told.error_code
-            );
-            let set = told
-                .configs
-                .into_iter()
-                .filter(|one| one.config_source == DYNAMIC_TOPIC_CONFIG);
-            if let Some(topic) = topics.get_mut(&name) {
-                topic.config = set
-                    .map(|one| (one.name.to_string(), one.value.unwrap_or_default().to_string()))
-                    .collect();
+        let (mut last, mut since) = (
+            described(&mut link, asked.as_deref(), &wanted).await?,
+            Instant::now(),
+        );
+        while since.elapsed() < SETTLED {
+            sleep(SETTLED / 5).await;
+            let now = described(&mut link, asked.as_deref(), &wanted).await?;
+            if now != last {
+                (last, since) = (now, Instant::now());
             }
         }
-        Ok(topics)
+        Ok(last)
     }
+}
+
+/// The topics that were asked for and are wanted, as one broker knows them now.
+async fn described(
+    link: &mut Link,
+    asked: Option<&[MetadataRequestTopic]>,
+    wanted: &impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Described>> {
+    let request = MetadataRequest::default()
+        .with_topics(asked.map(<[_]>::to_vec))
+        .with_allow_auto_topic_creation(false);
+    let mut topics = BTreeMap::new();
+    for topic in link.call(&request, 12).await?.topics {
+        let name = topic
+            .name
+            .as_ref()
+            .map(|name| name.to_string())
+            .unwrap_or_default();
+        if topic.error_code == UNKNOWN_TOPIC || !wanted(&name) {
+            continue;
+        }
+        ensure!(topic.error_code == 0, "topic {name}: error {}", topic.error_code);
+        topics.insert(name, shape(&topic)?);
+    }
+    let resources = topics.keys().map(|name| {
+        DescribeConfigsResource::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(StrBytes::from_string(name.clone()))
+            .with_configuration_keys(None)
+    });
+    let request = DescribeConfigsRequest::default().with_resources(resources.collect());
+    for told in link.call(&request, 4).await?.results {
+        let name = told.resource_name.to_string();
+        if told.error_code == UNKNOWN_TOPIC {
+            topics.remove(&name);
+            continue;
+        }
+        ensure!(
+            told.error_code == 0,
+            "configuration of {name}: error {}",
+            told.error_code
+        );
+        let set = told
+            .configs
+            .into_iter()
+            .filter(|one| one.config_source == DYNAMIC_TOPIC_CONFIG);
+        if let Some(topic) = topics.get_mut(&name) {
+            topic.config = set
+                .map(|one| (one.name.to_string(), one.value.unwrap_or_default().to_string()))
+                .collect();
+        }
+    }
+    Ok(topics)
 }
 
 fn shape(topic: &MetadataResponseTopic) -> Result<Described> {

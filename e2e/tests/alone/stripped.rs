@@ -1,5 +1,5 @@
 //! Objects older than a rule: with the schema's rules taken away for as long, what admission would have refused is
-//! answered by a condition. Among those alone, for it changes the schema under everybody.
+//! answered by a condition. Among those that others do not share the cluster with, for it changes the schema under everybody.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use ottla_e2e::wait::until;
 use ottla_e2e::{Scene, fixtures, operator, scene};
 use serde_json::{Value, json};
 
-const SOON: u64 = 30;
+const SOON: u64 = 60;
 
 async fn told(scene: &Scene, name: &str, reason: &str, words: &str) -> Result<()> {
     let topic = scene
@@ -78,7 +78,7 @@ async fn without_rules(scene: &Scene) -> Result<()> {
 
 #[tokio::test]
 async fn without_the_schemas_rules_a_condition_answers() -> Result<()> {
-    let _alone = operator::alone().await;
+    let _mortal = operator::mortal().await;
     scene("stripped", async |scene| {
         let definitions: Api<CustomResourceDefinition> = Api::all(scene.live.client.clone());
         let name = "kafkatopics.ottla.dev";

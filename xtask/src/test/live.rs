@@ -3,15 +3,18 @@
 //!
 //! The demo's own objects are looked at and never changed: at the end its table must still say Pass.
 
+use std::any::Any;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 
+use super::binaries::{self, Binary, Job};
+use super::brokers::{self, LONE, SPARE};
 use super::failing::{self, Failing};
-use super::{Tally, cargo_test, suite, suite_with};
+use super::{Tally, cargo_test, suite_with};
 use crate::cmd::Cmd;
 use crate::images::{self, Images};
 use crate::kafka::{self, Spec};
@@ -20,15 +23,6 @@ use crate::{demo, diagnose, paths, ui};
 
 /// The label of the namespaces that e2e tests make.
 const LABEL: &str = "ottla.dev/e2e=true";
-/// Where the throw-away Kafka runs, for tests that break one or need several brokers.
-const SPARE: &str = "ottla-test-kafka";
-/// Where the one runs that a test takes away.
-const LONE: &str = "ottla-test-lone-kafka";
-/// What tests cannot wait for otherwise: that the brokers look at retention.
-const OVERRIDES: [(&str, &str); 2] = [
-    ("log.retention.check.interval.ms", "1000"),
-    ("log.initial.task.delay.ms", "1000"),
-];
 /// What tells test binaries to leave out the tests for which Kafka must have TLS: the shared one has none.
 const NEED_TLS: [&str; 2] = ["--skip", "another_ca_is_named"];
 /// e2e tests that share the cluster. They are built as part of the whole workspace: alone they would have other features.
@@ -40,6 +34,8 @@ const THREADS: &str = "--test-threads=8";
 /// Of those that need the cluster for themselves some outlive each other; who does not waits by itself.
 const FEW: &str = "--test-threads=4";
 const ONE: &str = "--test-threads=1";
+/// What is run against the newest Kafka too.
+const CONTRACT: [&str; 3] = ["contract", "live", "kafka"];
 
 /// Which of the live tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +73,8 @@ impl<'a> Which<'a> {
     }
 }
 
-/// Builds all tests, and answers where the operator is that is built with them.
-fn build() -> Result<PathBuf> {
+/// Builds all tests; answers those that are no user's, and where the operator is that is built with them.
+fn build() -> Result<(Vec<Binary>, PathBuf)> {
     let user = [&["--workspace", "--no-run", "--quiet"], TOGETHER, ALONE].concat();
     cargo_test(&user).log("build-e2e-tests").run()?;
     let all = [
@@ -87,43 +83,51 @@ fn build() -> Result<PathBuf> {
         "--message-format=json-render-diagnostics",
     ];
     let messages = cargo_test(&all).log("build-tests").output()?;
-    let mut built = messages.lines().filter_map(images::executable);
-    built
-        .find(|file| file.ends_with("ottla-operator"))
-        .context("cargo built no ottla-operator")
+    let mut files = messages.lines().filter_map(images::executable);
+    let operator = files.find(|file| file.ends_with("ottla-operator"));
+    Ok((
+        binaries::built(&messages)?,
+        operator.context("cargo built no ottla-operator")?,
+    ))
 }
 
 /// The tests that are no user's: everything but `e2e/`, and the contract suite once more against the newest Kafka.
-fn without_user(shared: &Live, newest: &Live) -> Result<Tally> {
-    let mut tally = Tally::default();
-    let all = cargo_test(&["--workspace"]);
-    suite_with(
-        "unit, contract and client tests",
-        &mut tally,
-        shared.environment(all),
-        &NEED_TLS,
-    )?;
-    let contract = cargo_test(&[
-        "--workspace",
-        "--test",
-        "contract",
-        "--test",
-        "live",
-        "--test",
-        "kafka",
-    ]);
-    // An e2e test may have taken that Kafka away just now.
-    let _shared = ui::step("await the throw-away Kafka", |_| {
-        let lock = File::create(spare_lock())?;
-        lock.lock_shared()?;
-        Ok(lock)
-    })?;
-    suite(
-        &format!("contract and client tests on Kafka {} with TLS", kafka::NEWEST),
-        &mut tally,
-        newest.environment(contract),
-    )?;
+fn without_user(binaries: &[Binary], shared: &Live, newest: &Live) -> Result<Tally> {
+    let on_newest = binaries
+        .iter()
+        .filter(|binary| CONTRACT.contains(&binary.target.as_str()));
+    // They come first: tests that want the throw-away Kafka for themselves wait for them.
+    let mut jobs: Vec<Job> = on_newest
+        .map(|binary| {
+            let name = format!("{} on Kafka {} with TLS", binary.name, kafka::NEWEST);
+            let job = Job::of(&name, newest.environment(binary.command()));
+            let work = job.work;
+            let beside_others = move || {
+                let lock = File::create(spare_lock())?;
+                lock.lock_shared()?;
+                work()
+            };
+            Job {
+                work: Box::new(beside_others),
+                ..job
+            }
+        })
+        .collect();
+    jobs.extend(binaries.iter().map(|binary| {
+        let command = shared.environment(binary.command()).args(NEED_TLS);
+        Job::of(&binary.name, command)
+    }));
+    jobs.push(Job::of("doc tests", cargo_test(&["--workspace", "--doc"])));
+    let mut tally = binaries::run("unit, contract and client tests", jobs)?;
+    tally.check(
+        "Kafka's outward face",
+        ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
+    );
     Ok(tally)
+}
+
+fn panicked(_panic: Box<dyn Any + Send>) -> Error {
+    anyhow!("a thread of the tests panicked")
 }
 
 /// The file that is locked by whoever uses the throw-away Kafka beside the e2e tests, or takes it away.
@@ -149,21 +153,13 @@ fn as_user(shared: &Live, failing: &Failing, suite: Option<Suite<'_>>) -> Result
 pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
     ui::step("remove what earlier tests left", |_| sweep())?;
-    let spare = Spec {
-        brokers: kafka::MOST_BROKERS,
-        overrides: OVERRIDES
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
-        ..Spec::throw_away(SPARE, kafka::NEWEST)
-    };
-    kafka::deploy(&spare)?;
-    // Of the version that the cluster's node holds already.
-    let lone = Spec {
-        node_port: kafka::LONE_NODE_PORT,
-        extended: false,
-        ..Spec::throw_away(LONE, kafka::VERSION)
-    };
-    kafka::deploy(&lone)?;
+    let (binaries, operator) = thread::scope(|scope| {
+        let deployed = scope.spawn(brokers::deploy);
+        let built = ui::step("build the tests", |_| build());
+        deployed.join().map_err(panicked)??;
+        built
+    })?;
+    let failing = failing::ensure(operator)?;
     let shared = Live::new(
         kafka::NAMESPACE,
         &format!("127.0.0.1:{}", kafka::NODE_PORT),
@@ -173,26 +169,20 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         trusts: Some(kafka::certificates::trusted(SPARE)?),
         ..Live::new(SPARE, &Spec::tls_bootstrap(), &up.images)?
     };
-    let operator = ui::step("build the tests", |_| build())?;
-    let failing = failing::ensure(operator)?;
     if which == Which::All {
-        tally.check(
-            "Kafka's outward face",
-            ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
-        );
         // Most of an e2e test is waiting, and most of the others is work: they run side by side.
         let (beside, together) = thread::scope(|scope| {
-            let beside = scope.spawn(|| without_user(&shared, &newest));
+            let beside = scope.spawn(|| without_user(&binaries, &shared, &newest));
             let together = as_user(&shared, &failing, which.together());
             (beside.join(), together)
         });
-        tally.absorb(beside.map_err(|_| anyhow!("a thread that ran tests panicked"))??);
+        tally.absorb(beside.map_err(panicked)??);
         tally.absorb(together?);
     } else {
         tally.absorb(as_user(&shared, &failing, which.together())?);
     }
     tally.absorb(as_user(&shared, &failing, Some(which.alone()))?);
-    [SPARE, LONE].into_iter().try_for_each(kafka::remove)?;
+    brokers::remove()?;
     let after = demo::ensure().context("the demo does not pass any more after the tests")?;
     ensure!(
         up.table == after.table,

@@ -1,0 +1,56 @@
+//! The throw-away Kafkas of the tests: one of three brokers, which they may change, and one of one broker, which they take
+//! away.
+
+use std::thread;
+
+use anyhow::{Result, anyhow};
+
+use crate::kafka::{self, Spec};
+
+/// Where the one of three brokers runs.
+pub(super) const SPARE: &str = "ottla-test-kafka";
+/// Where the one of one broker runs.
+pub(super) const LONE: &str = "ottla-test-lone-kafka";
+/// What tests cannot wait for otherwise: that the brokers look at retention.
+const OVERRIDES: [(&str, &str); 2] = [
+    ("log.retention.check.interval.ms", "1000"),
+    ("log.initial.task.delay.ms", "1000"),
+];
+
+fn specs() -> [Spec; 2] {
+    let spare = Spec {
+        brokers: kafka::MOST_BROKERS,
+        overrides: OVERRIDES
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        ..Spec::throw_away(SPARE, kafka::NEWEST)
+    };
+    // Of the version that the cluster's node holds already.
+    let lone = Spec {
+        node_port: kafka::LONE_NODE_PORT,
+        extended: false,
+        ..Spec::throw_away(LONE, kafka::VERSION)
+    };
+    [spare, lone]
+}
+
+/// Deploys both.
+pub(super) fn deploy() -> Result<()> {
+    side_by_side(specs().map(|spec| move || kafka::deploy(&spec)))
+}
+
+/// Removes both.
+pub(super) fn remove() -> Result<()> {
+    side_by_side([SPARE, LONE].map(|namespace| move || kafka::remove(namespace)))
+}
+
+fn side_by_side(works: [impl FnOnce() -> Result<()> + Send; 2]) -> Result<()> {
+    let ended = thread::scope(|scope| {
+        works
+            .map(|work| scope.spawn(work))
+            .map(thread::ScopedJoinHandle::join)
+    });
+    ended
+        .into_iter()
+        .try_for_each(|end| end.map_err(|_| anyhow!("a thread that waited for Kafka panicked"))?)
+}
