@@ -1,6 +1,7 @@
 //! What Kafka itself says: to librdkafka, which shares no code with the operator, to a small client of its protocol where
 //! librdkafka tells too little, and by its own tools.
 
+mod abreast;
 mod client;
 mod described;
 mod tools;

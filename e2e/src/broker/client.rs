@@ -12,7 +12,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message as _;
-use rdkafka::metadata::{Metadata, MetadataBroker};
+use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -21,6 +21,8 @@ use crate::wait::until;
 
 /// Longest wait for one answer.
 const CALL: Duration = Duration::from_secs(20);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Longest that a topic may take to be read, and a group's offsets to be committed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -120,12 +122,8 @@ impl Broker {
         for one in made {
             one.map_err(|(name, code)| anyhow!("create topic {name}: {code}"))?;
         }
-        until("a new topic to be shown", CALL, async || {
-            let shown = self.topic(name).await?;
-            shown.with_context(|| format!("Kafka does not show {name}"))
-        })
-        .await
-        .map(drop)
+        // Whoever asks next is to see it.
+        self.topic(name).await.map(drop)
     }
 
     /// Deletes a topic, if it exists.
@@ -300,17 +298,27 @@ impl Broker {
     }
 }
 
+/// The metadata of a topic, or of everything. A broker may learn of a topic later than whoever created it: that is awaited.
+/// The consumer must have nothing to read.
 fn metadata(consumer: &BaseConsumer, topic: Option<&str>) -> Result<Metadata> {
-    let metadata = consumer.fetch_metadata(topic, CALL)?;
-    for one in metadata.topics() {
-        let error = one.error().map(RDKafkaErrorCode::from);
+    let until = Instant::now() + CALL;
+    loop {
+        let metadata = consumer.fetch_metadata(topic, CALL)?;
+        let errors = metadata.topics().iter().filter_map(MetadataTopic::error);
+        let Some(error) = errors
+            .map(RDKafkaErrorCode::from)
+            .next()
+            .filter(|_| topic.is_some())
+        else {
+            return Ok(metadata);
+        };
         ensure!(
-            topic.is_none() || error.is_none(),
-            "topic {}: {error:?}",
-            one.name()
+            Instant::now() < until,
+            "topic {}: {error}",
+            topic.unwrap_or_default()
         );
+        ensure!(consumer.poll(PAUSE).is_none(), "a record was read too early");
     }
-    Ok(metadata)
 }
 
 /// Every partition of a topic, with that offset.

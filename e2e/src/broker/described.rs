@@ -1,9 +1,8 @@
 //! Topics as Kafka describes them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -12,13 +11,9 @@ use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{DescribeConfigsRequest, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
 
-use tokio::time::{Instant, sleep};
-
-use super::Broker;
+use super::{Broker, abreast};
 use crate::wire::{self, Link};
 
-/// For how long a description must stay as it is.
-const SETTLED: Duration = Duration::from_millis(1_500);
 /// Kafka's error code for a topic that is not there.
 const UNKNOWN_TOPIC: i16 = 3;
 /// The kind of resource that a topic is, in requests about configuration.
@@ -40,47 +35,39 @@ pub struct Described {
 }
 
 impl Broker {
-    /// Describes the topics whose names begin so, once their description has stayed the same for a while: a broker learns
-    /// of changes after they are made.
+    /// Describes the topics whose names begin so.
     pub async fn describe(&self, prefix: &str) -> Result<BTreeMap<String, Described>> {
-        self.settled(None, |name| name.starts_with(prefix)).await
+        let mut link = self.abreast().await?;
+        described(&mut link, None, |name| name.starts_with(prefix)).await
     }
 
-    /// Describes one topic, if it exists, as [`Broker::describe`] does.
+    /// Describes one topic, if it exists.
     pub async fn topic(&self, name: &str) -> Result<Option<Described>> {
         let asked = MetadataRequestTopic::default().with_name(Some(wire::topic_name(name)));
-        Ok(self.settled(Some(vec![asked]), |_| true).await?.remove(name))
+        let mut link = self.abreast().await?;
+        Ok(described(&mut link, Some(vec![asked]), |_| true)
+            .await?
+            .remove(name))
     }
 
-    async fn settled(
-        &self,
-        asked: Option<Vec<MetadataRequestTopic>>,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<BTreeMap<String, Described>> {
+    /// A connection to a broker that knows of every change made before this call.
+    async fn abreast(&self) -> Result<Link> {
         let mut link = Link::dial(&self.address, &self.user, &self.password).await?;
-        let (mut last, mut since) = (
-            described(&mut link, asked.as_deref(), &wanted).await?,
-            Instant::now(),
-        );
-        while since.elapsed() < SETTLED {
-            sleep(SETTLED / 5).await;
-            let now = described(&mut link, asked.as_deref(), &wanted).await?;
-            if now != last {
-                (last, since) = (now, Instant::now());
-            }
-        }
-        Ok(last)
+        abreast::catch_up(&mut link)
+            .await
+            .context("await that the broker is abreast")?;
+        Ok(link)
     }
 }
 
 /// The topics that were asked for and are wanted, as one broker knows them now.
 async fn described(
     link: &mut Link,
-    asked: Option<&[MetadataRequestTopic]>,
-    wanted: &impl Fn(&str) -> bool,
+    asked: Option<Vec<MetadataRequestTopic>>,
+    wanted: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, Described>> {
     let request = MetadataRequest::default()
-        .with_topics(asked.map(<[_]>::to_vec))
+        .with_topics(asked)
         .with_allow_auto_topic_creation(false);
     let mut topics = BTreeMap::new();
     for topic in link.call(&request, 12).await?.topics {
