@@ -230,7 +230,7 @@ fn it_answers_on_its_port_and_closes_when_told_to_stop() {
 fn a_producer_that_was_killed_leaves_nothing_lost() {
     let mock = mock();
     let mut config = producer(4_000);
-    config.records_per_second = Some(2_000);
+    config.records_per_second = Some(500);
     let sender = Process::start(&mock.scene, Workload::Produce(config.clone()));
     let killed = sender.until("some records", |report: &ProducerReport| report.acked > 500);
     sender.signal("KILL");
@@ -251,7 +251,7 @@ fn a_consumer_that_was_killed_leaves_redeliveries_and_no_duplicate() {
     let mock = mock();
     let sent = mock.scene.produce(&producer(4_000));
     let mut config = mock.scene.consumer();
-    config.processing_delay_us = 500;
+    config.processing_delay_us = 2_000;
     let reader = Process::start(&mock.scene, Workload::Consume(config.clone()));
     reader.until("some records", |report: &ConsumerReport| report.delivered > 200);
     reader.signal("TERM");

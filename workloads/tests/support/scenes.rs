@@ -105,7 +105,7 @@ pub(crate) fn early_group(scene: &Scene, members: u32) {
 /// A producer told to stop closes what it began; another pod does the share anew.
 pub(crate) fn interrupted_producer(scene: &Scene) {
     let mut config = producer(4_000);
-    config.records_per_second = Some(2_000);
+    config.records_per_second = Some(200);
     let running = scene.start_producer(&config, 0);
     running.until("some records", |report| report.acked > 300);
     let interrupted = running.stop();
@@ -130,11 +130,11 @@ pub(crate) fn interrupted_consumer(scene: &Scene) {
     config.keys = Keys::None;
     let sent = scene.produce(&config);
     let slow = ottla_contract::ConsumerConfig {
-        processing_delay_us: 300,
+        processing_delay_us: 3_000,
         ..scene.consumer()
     };
     let running = scene.start_consumer(&slow, "one");
-    running.until("some records", |report| report.delivered > 1_000);
+    running.until("some records", |report| report.delivered > 300);
     let first = running.stop();
     assert_eq!(first.state, ConsumerState::Interrupted);
     let second = scene.start_consumer(&scene.consumer(), "two").end();
