@@ -2,6 +2,7 @@
 //! librdkafka tells too little, and by its own tools.
 
 mod abreast;
+mod altered;
 mod client;
 mod described;
 mod tools;

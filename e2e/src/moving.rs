@@ -79,47 +79,20 @@ impl<'a> Stage<'a> {
 
     /// Slows the copying of this topic's replicas down, or lets it go.
     pub async fn slow(&self, on: bool) -> Result<()> {
-        let rates = ["leader", "follower"]
-            .map(|side| (format!("{side}.replication.throttled.rate"), SLOW.to_string()));
-        let replicas = ["leader", "follower"]
-            .map(|side| (format!("{side}.replication.throttled.replicas"), "*".to_owned()));
-        let change = |pairs: &[(String, String)]| {
-            let join = |texts: Vec<String>| texts.join(",");
-            if on {
-                format!(
-                    "--add-config {}",
-                    join(
-                        pairs
-                            .iter()
-                            .map(|(key, value)| format!("{key}={value}"))
-                            .collect()
-                    )
-                )
-            } else {
-                format!(
-                    "--delete-config {}",
-                    join(pairs.iter().map(|(key, _)| key.clone()).collect())
-                )
-            }
-        };
-        let alter = "kafka-configs.sh --bootstrap-server $b --command-config $f --alter";
-        let each_broker: Vec<String> = (0..3)
-            .map(|id| {
-                format!(
-                    "{alter} --entity-type brokers --entity-name {id} {}",
-                    change(&rates)
-                )
-            })
-            .collect();
-        let topic = format!(
-            "{alter} --entity-type topics --entity-name {} {}",
-            self.topic,
-            change(&replicas)
-        );
+        let rate = SLOW.to_string();
+        let of_brokers = [
+            "leader.replication.throttled.rate",
+            "follower.replication.throttled.rate",
+        ];
+        let of_topic = [
+            "leader.replication.throttled.replicas",
+            "follower.replication.throttled.replicas",
+        ];
+        let set = |value| move |key| (key, on.then_some(value));
         self.kafka
-            .tool(&format!("{}; {topic}", each_broker.join("; ")))
-            .await
-            .map(drop)
+            .alter_brokers(&of_brokers.map(set(rate.as_str())))
+            .await?;
+        self.kafka.alter_topic(&self.topic, &of_topic.map(set("*"))).await
     }
 
     /// Deletes the topic.

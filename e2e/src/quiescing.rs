@@ -13,8 +13,8 @@ use crate::object::{Kind, Look};
 use crate::wait::until;
 use crate::{Scene, fixtures};
 
-/// Records that the bounded producer has to send: half a minute's work, so that it is not done before it is sent away.
-const SHARE: i64 = 9_000;
+/// Records that the bounded producer has to send: twenty seconds' work, so that it is not done before it is sent away.
+const SHARE: i64 = 6_000;
 /// Records a second of each producer.
 const RATE: i64 = 300;
 const PRODUCERS: [&str; 2] = ["endless", "bounded"];

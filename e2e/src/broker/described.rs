@@ -50,9 +50,14 @@ impl Broker {
             .remove(name))
     }
 
+    /// A connection to a broker.
+    pub(crate) async fn link(&self) -> Result<Link> {
+        Link::dial(&self.address, &self.user, &self.password).await
+    }
+
     /// A connection to a broker that knows of every change made before this call.
     async fn abreast(&self) -> Result<Link> {
-        let mut link = Link::dial(&self.address, &self.user, &self.password).await?;
+        let mut link = self.link().await?;
         abreast::catch_up(&mut link)
             .await
             .context("await that the broker is abreast")?;

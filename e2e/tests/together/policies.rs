@@ -52,35 +52,50 @@ async fn what_somebody_else_changes_is_set_back_or_reported() -> Result<()> {
         with_cluster(scene, &json!({})).await?;
         let spec = json!({"config": {"segment.ms": 600_000}});
         ready_topic(scene, "corrected", &spec).await?;
-        ready_topic(scene, "reported", &with(spec.clone(), &json!({"driftPolicy": "Report"}))).await?;
-        let alter = |name: &str| {
-            format!(
-                "kafka-configs.sh --bootstrap-server $b --command-config $f --alter --entity-type topics --entity-name {} \
-                 --add-config segment.ms=700000; ",
-                scene.topic(name)
-            )
-        };
-        scene.broker.tool(&[alter("corrected"), alter("reported")].concat()).await?;
+        ready_topic(
+            scene,
+            "reported",
+            &with(spec.clone(), &json!({"driftPolicy": "Report"})),
+        )
+        .await?;
+        for name in ["corrected", "reported"] {
+            let changed = [("segment.ms", Some("700000"))];
+            scene.broker.alter_topic(&scene.topic(name), &changed).await?;
+        }
 
         let told = scene
             .await_says(Kind::Topic, "reported", ("Ready", "False", "Drifted"), NEXT_SWEEP)
             .await?;
         let expected = json!([{"key": "segment.ms", "desired": "600000", "live": "700000"}]);
-        ensure!(*told.at("/status/drift") == expected, "{}", told.at("/status/drift"));
-        until("the other to be set back", Duration::from_secs(NEXT_SWEEP), async || {
-            let value = config(scene, "corrected", "segment.ms").await?;
-            ensure!(value.as_deref() == Some("600000"), "segment.ms is {value:?}");
-            Ok(())
-        })
+        ensure!(
+            *told.at("/status/drift") == expected,
+            "{}",
+            told.at("/status/drift")
+        );
+        until(
+            "the other to be set back",
+            Duration::from_secs(NEXT_SWEEP),
+            async || {
+                let value = config(scene, "corrected", "segment.ms").await?;
+                ensure!(value.as_deref() == Some("600000"), "segment.ms is {value:?}");
+                Ok(())
+            },
+        )
         .await?;
         let left = config(scene, "reported", "segment.ms").await?;
-        ensure!(left.as_deref() == Some("700000"), "reported, and changed to {left:?}");
+        ensure!(
+            left.as_deref() == Some("700000"),
+            "reported, and changed to {left:?}"
+        );
 
         // A change of another key leaves the reported one alone; taking the change into the spec ends the report.
-        let spec = json!({"driftPolicy": "Report", "config": {"segment.ms": 600_000}, "retention": {"time": "1d"}});
+        let spec =
+            json!({"driftPolicy": "Report", "config": {"segment.ms": 600_000}, "retention": {"time": "1d"}});
         let spec = with(fixtures::topic(&scene.topic("reported"), 1), &spec);
         scene.apply(Kind::Topic, "reported", spec.clone()).await?;
-        scene.await_says(Kind::Topic, "reported", ("Ready", "False", "Drifted"), SOON).await?;
+        scene
+            .await_says(Kind::Topic, "reported", ("Ready", "False", "Drifted"), SOON)
+            .await?;
         ensure!(config(scene, "reported", "retention.ms").await?.as_deref() == Some("86400000"));
         ensure!(config(scene, "reported", "segment.ms").await?.as_deref() == Some("700000"));
         let spec = with(spec, &json!({"config": {"segment.ms": 700_000}}));

@@ -35,12 +35,8 @@ async fn replicas_are_added_taken_back_and_taken_away() -> Result<()> {
         ensure!(stage.counts().await? == [3, 3], "three replicas each");
 
         // Fewer than min.insync.replicas are refused.
-        let raise = format!(
-            "kafka-configs.sh --bootstrap-server $b --command-config $f --alter --entity-type topics --entity-name {} \
-             --add-config min.insync.replicas=2",
-            stage.topic
-        );
-        stage.kafka.tool(&raise).await?;
+        let raise = [("min.insync.replicas", Some("2"))];
+        stage.kafka.alter_topic(&stage.topic, &raise).await?;
         stage.ask(1).await?;
         let refused = ("Ready", "False", "ReplicationFactorChangeRefused");
         scene.await_says(Kind::Topic, "moved", refused, 30).await?;

@@ -2,8 +2,9 @@
 //! goes on by itself once the ACL is granted.
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use ottla_e2e::broker::Broker;
-use ottla_e2e::limited::{self, Acl, all_under};
+use ottla_e2e::limited::{self, Acl, Operation};
 use ottla_e2e::object::{Kind, Look};
 use ottla_e2e::{Scene, fixtures, scene, spare};
 use serde_json::json;
@@ -12,7 +13,7 @@ use serde_json::json;
 const SOON: u64 = 30;
 /// Within this a right that was granted, or taken, must be noticed.
 const NOTICED: u64 = 90;
-const RECORDS: usize = 30;
+const RECORDS: u16 = 30;
 const READY: (&str, &str, &str) = ("Ready", "True", "Ready");
 const NOT_AUTHORIZED: (&str, &str, &str) = ("Ready", "False", "NotAuthorized");
 /// What each topic's user lacks.
@@ -41,18 +42,14 @@ async fn prepare(scene: &Scene, kafka: &Broker, user: &str) -> Result<()> {
     for name in ["old", "hidden", "full"] {
         kafka.create(&scene.topic(name), 2, &[]).await?;
     }
-    let keys: Vec<String> = (0..RECORDS).map(|number| format!("key-{number}")).collect();
     kafka
-        .send_keys(&scene.topic("full"), keys.iter().map(String::as_str))
+        .fill(&scene.topic("full"), RECORDS, 10, Timestamp::now())
         .await?;
-    let seen: Vec<String> = ["new", "old", "full"]
-        .map(|name| format!("--topic {}", scene.topic(name)))
-        .into();
-    let acl = Acl {
-        operations: &["Describe", "DescribeConfigs"],
-        resource: &seen.join(" "),
-    };
-    limited::grant(kafka, &format!("User:{user}"), &[acl]).await?;
+    let sees = ["new", "old", "full"].into_iter().flat_map(|name| {
+        [Operation::Describe, Operation::DescribeConfigs]
+            .map(|operation| Acl::on_topic(operation, &scene.topic(name)))
+    });
+    limited::grant(kafka, &format!("User:{user}"), &sees.collect::<Vec<_>>()).await?;
     connect(scene, user).await?;
     for name in ["new", "old", "hidden", "full"] {
         let mut spec = fixtures::topic(&scene.topic(name), 2);
@@ -130,11 +127,7 @@ async fn a_missing_right_is_named_and_work_goes_on_once_it_is_granted() -> Resul
             "nothing is altered: {before:?}"
         );
 
-        let (principal, resource) = (format!("User:{user}"), all_under(&scene.prefix));
-        let all = [Acl {
-            operations: &["All"],
-            resource: &resource,
-        }];
+        let (principal, all) = (format!("User:{user}"), Acl::all_under(&scene.prefix));
         limited::grant(&kafka, &principal, &all).await?;
         for (name, _) in LACKS {
             scene
@@ -173,11 +166,7 @@ async fn a_right_that_is_taken_from_a_topic_at_rest_is_told_and_the_topic_is_not
         let kafka = spare::broker(scene).await?;
         let user = format!("{}user", scene.prefix);
         limited::user(&kafka, &user, "password").await?;
-        let (principal, resource) = (format!("User:{user}"), all_under(&scene.prefix));
-        let all = [Acl {
-            operations: &["All"],
-            resource: &resource,
-        }];
+        let (principal, all) = (format!("User:{user}"), Acl::all_under(&scene.prefix));
         limited::grant(&kafka, &principal, &all).await?;
         connect(scene, &user).await?;
         let name = scene.topic("rests");

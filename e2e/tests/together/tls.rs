@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use ottla_e2e::broker::Broker;
 use ottla_e2e::certificates::{Authority, EXPIRED, VALID};
-use ottla_e2e::limited::{self, Acl, all_under};
+use ottla_e2e::limited::{self, Acl};
 use ottla_e2e::object::{Kind, Look};
 use ottla_e2e::sockets::{self, Socket};
 use ottla_e2e::wait::until;
@@ -186,11 +186,7 @@ async fn a_kafka_with_an_own_ca_is_used_over_tls_and_a_new_password_closes_the_o
         let stage = Stage::set(scene).await?;
         let user = format!("{}user", scene.prefix);
         limited::user(&stage.kafka, &user, "first").await?;
-        let resource = all_under(&scene.prefix);
-        let all = [Acl {
-            operations: &["All"],
-            resource: &resource,
-        }];
+        let all = Acl::all_under(&scene.prefix);
         limited::grant(&stage.kafka, &format!("User:{user}"), &all).await?;
         scene.secret("login", &[("password", "first")]).await?;
         let sasl = || {
@@ -289,11 +285,7 @@ async fn a_client_certificate_is_whom_kafka_sees_and_its_successor_closes_the_ol
         stage.topic(2).await?;
         let denied = ("Ready", "False", "NotAuthorized");
         scene.await_says(Kind::Topic, "topic", denied, SOON).await?;
-        let resource = all_under(&scene.prefix);
-        let all = [Acl {
-            operations: &["All"],
-            resource: &resource,
-        }];
+        let all = Acl::all_under(&scene.prefix);
         limited::grant(&stage.kafka, &principals[0], &all).await?;
         stage.is_ready(Kind::Topic, "topic").await?;
         ensure!(stage.partitions().await? == Some(2), "Kafka has the topic");

@@ -19,7 +19,7 @@ use crate::cmd::Cmd;
 use crate::images::{self, Images};
 use crate::kafka::{self, Spec};
 use crate::kubectl::kubectl;
-use crate::{demo, diagnose, paths, ui};
+use crate::{demo, diagnose, paths, rig, ui};
 
 /// The label of the namespaces that e2e tests make.
 const LABEL: &str = "ottla.dev/e2e=true";
@@ -118,12 +118,7 @@ fn without_user(binaries: &[Binary], shared: &Live, newest: &Live) -> Result<Tal
         Job::of(&binary.name, command)
     }));
     jobs.push(Job::of("doc tests", cargo_test(&["--workspace", "--doc"])));
-    let mut tally = binaries::run("unit, contract and client tests", jobs)?;
-    tally.check(
-        "Kafka's outward face",
-        ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)),
-    );
-    Ok(tally)
+    binaries::run("unit, contract and client tests", jobs)
 }
 
 fn panicked(_panic: Box<dyn Any + Send>) -> Error {
@@ -151,13 +146,14 @@ fn as_user(shared: &Live, failing: &Failing, suite: Option<Suite<'_>>) -> Result
 
 /// Runs live tests.
 pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
-    let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
-    ui::step("remove what earlier tests left", |_| sweep())?;
-    let (binaries, operator) = thread::scope(|scope| {
+    rig::up().inspect_err(|_| diagnose::explain())?;
+    let (up, (binaries, operator)) = thread::scope(|scope| {
         let deployed = scope.spawn(brokers::deploy);
-        let built = ui::step("build the tests", |_| build());
+        let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
+        ui::step("remove what earlier tests left", |_| sweep())?;
+        let built = ui::step("build the tests", |_| build())?;
         deployed.join().map_err(panicked)??;
-        built
+        anyhow::Ok((up, built))
     })?;
     let failing = failing::ensure(operator)?;
     let shared = Live::new(
@@ -171,11 +167,13 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     };
     if which == Which::All {
         // Most of an e2e test is waiting, and most of the others is work: they run side by side.
-        let (beside, together) = thread::scope(|scope| {
+        let (beside, face, together) = thread::scope(|scope| {
             let beside = scope.spawn(|| without_user(&binaries, &shared, &newest));
+            let face = scope.spawn(|| ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)));
             let together = as_user(&shared, &failing, which.together());
-            (beside.join(), together)
+            (beside.join(), face.join(), together)
         });
+        tally.check("Kafka's outward face", face.map_err(panicked)?);
         tally.absorb(beside.map_err(panicked)??);
         tally.absorb(together?);
     } else {
