@@ -34,8 +34,9 @@ pub(crate) struct Args {
     /// Run only the live tests whose name contains this (leaves out everything else)
     #[arg(long, conflicts_with = "fast")]
     pub(crate) only: Option<String>,
-    /// Run only the soak tests: more than ten minutes in which nothing may be written (leaves out everything else)
-    #[arg(long, conflicts_with_all = ["fast", "only", "lifecycle"])]
+    /// Run only the tests that take long, or with `--only` those of them: kill sweeps, and ten minutes in which nothing
+    /// may be written (leaves out everything else)
+    #[arg(long, conflicts_with_all = ["fast", "lifecycle"])]
     pub(crate) soak: bool,
     /// Run only what interrupts `demo` and removes the cluster (leaves out everything else; ends with `down`)
     #[arg(long, conflicts_with_all = ["fast", "only"])]
@@ -45,10 +46,10 @@ pub(crate) struct Args {
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut tally = Tally::default();
-    let outcome = if let Some(filter) = &args.only {
+    let outcome = if args.soak {
+        live::run(&mut tally, live::Which::Soak(args.only.as_deref()))
+    } else if let Some(filter) = &args.only {
         live::run(&mut tally, live::Which::Named(filter))
-    } else if args.soak {
-        live::run(&mut tally, live::Which::Soak)
     } else if args.lifecycle {
         lifecycle::run(&mut tally)
     } else if args.fast {

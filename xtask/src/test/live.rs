@@ -44,8 +44,8 @@ pub(super) enum Which<'a> {
     All,
     /// The e2e tests whose name contains this.
     Named(&'a str),
-    /// Those that take long.
-    Soak,
+    /// Those that take long, or those of them whose name contains this.
+    Soak(Option<&'a str>),
 }
 
 /// A suite of e2e tests: its name, the test binaries, and what these are told.
@@ -57,7 +57,7 @@ impl<'a> Which<'a> {
         let told = match self {
             Self::All => vec![THREADS],
             Self::Named(filter) => vec![filter, THREADS],
-            Self::Soak => return None,
+            Self::Soak(_) => return None,
         };
         Some(("e2e tests", TOGETHER, told))
     }
@@ -67,7 +67,7 @@ impl<'a> Which<'a> {
         let told = match self {
             Self::All => vec![FEW],
             Self::Named(filter) => vec![filter, FEW],
-            Self::Soak => vec!["--ignored", ONE],
+            Self::Soak(filter) => filter.into_iter().chain(["--ignored", ONE]).collect(),
         };
         ("e2e tests of the operator's own life", ALONE, told)
     }
@@ -151,6 +151,10 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         let deployed = scope.spawn(brokers::deploy);
         let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
         ui::step("remove what earlier tests left", |_| sweep())?;
+        if which == Which::All {
+            let face = ui::step("Kafka's outward face", |_| kafka::check_face().map(drop));
+            tally.check("Kafka's outward face", face);
+        }
         let built = ui::step("build the tests", |_| build())?;
         deployed.join().map_err(panicked)??;
         anyhow::Ok((up, built))
@@ -167,13 +171,11 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     };
     if which == Which::All {
         // Most of an e2e test is waiting, and most of the others is work: they run side by side.
-        let (beside, face, together) = thread::scope(|scope| {
+        let (beside, together) = thread::scope(|scope| {
             let beside = scope.spawn(|| without_user(&binaries, &shared, &newest));
-            let face = scope.spawn(|| ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)));
             let together = as_user(&shared, &failing, which.together());
-            (beside.join(), face.join(), together)
+            (beside.join(), together)
         });
-        tally.check("Kafka's outward face", face.map_err(panicked)?);
         tally.absorb(beside.map_err(panicked)??);
         tally.absorb(together?);
     } else {
