@@ -157,10 +157,10 @@ impl Plane {
             .folder
             .path()
             .join(format!("{}-{name}.kubeconfig", caller.name()));
-        fs::write(
-            &file,
-            serde_json::to_vec(&config(self.folder.path(), url, caller))?,
-        )?;
+        // Whole at once: another operator may be reading it.
+        let mut whole = tempfile::NamedTempFile::new_in(self.folder.path())?;
+        serde_json::to_writer(&mut whole, &config(self.folder.path(), url, caller))?;
+        whole.persist(&file)?;
         Ok(file)
     }
 

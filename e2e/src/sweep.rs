@@ -168,7 +168,15 @@ impl<'a> Sweeps<'a> {
                 story.act(&case.scene).await?;
                 for (life, point) in points.iter().enumerate() {
                     let doomed = Process::start(self.recipe(case, life, Some(point))?).await?;
-                    doomed.dies(PATIENCE).await?;
+                    if story.is_told_alike() {
+                        doomed.dies(PATIENCE).await?;
+                    } else {
+                        // Then this time the point may not come before the end, and it is killed there.
+                        tokio::select! {
+                            died = doomed.dies(PATIENCE) => died?,
+                            settled = story.settled(&case.scene) => settled?,
+                        }
+                    }
                 }
                 Process::start(self.recipe(case, points.len(), None)?).await?
             }
@@ -255,7 +263,8 @@ impl Swept {
         let mut found = judge::check(self.story, &told, &self.reference, metadata);
         for (told, trouble, ending) in &self.cases {
             found.extend(judge::check(self.story, told, ending, metadata));
-            found.extend(judge::compare(told, trouble, ending, &self.reference, metadata));
+            let (wanted, story) = (&self.reference, self.story);
+            found.extend(judge::compare(story, told, trouble, ending, wanted, metadata));
         }
         found
     }

@@ -228,6 +228,7 @@ pub(super) fn check(story: Story, told: &str, ending: &Ending, metadata: &Metada
 
 /// In what an ending differs from the one without a fault.
 pub(super) fn compare(
+    story: Story,
     told: &str,
     trouble: &Trouble,
     ending: &Ending,
@@ -235,7 +236,7 @@ pub(super) fn compare(
     metadata: &Metadata,
 ) -> Vec<String> {
     let mut wrong = vec![];
-    if trouble.writes_as_often() && ending.writes != reference.writes {
+    if story.is_told_alike() && trouble.writes_as_often() && ending.writes != reference.writes {
         wrong.push(format!(
             "{told}: written {:?}, without a fault {:?}",
             ending.writes, reference.writes

@@ -71,6 +71,11 @@ impl Story {
         )
     }
 
+    /// Whether its operator writes the same each time. How often it tells of moves depends on how fast Kafka moves.
+    pub(super) fn is_told_alike(self) -> bool {
+        self != Self::Reassign
+    }
+
     fn topic(self, scene: &Scene) -> Value {
         let mut spec = fixtures::topic(&scene.topic(TOPIC), 2);
         spec["retention"] = json!({"time": "Unlimited"});
