@@ -197,8 +197,8 @@ impl Plane {
         self.answers().await
     }
 
-    /// What a caller wrote with success so far, by the audit log. Events are left out, for they are a courtesy, and the
-    /// Lease, which is renewed all the time.
+    /// What a caller wrote with success so far, by the audit log. Events are left out, for they are a courtesy, the Lease,
+    /// which is renewed all the time, and what is said of the KafkaCluster: how Kafka is doing at the moment.
     pub fn writes(&self, caller: Caller) -> Result<Writes> {
         let text = fs::read_to_string(self.file("audit.log")).context("read the audit log")?;
         ensure!(!text.is_empty(), "the audit log is empty");
@@ -209,6 +209,7 @@ impl Plane {
             let counts = event["user"]["username"] == caller.name()
                 && object["resource"] != "events"
                 && object["resource"] != "leases"
+                && object["resource"] != "kafkaclusters"
                 && code.is_some_and(|code| (200..300).contains(&code));
             if !counts {
                 continue;

@@ -29,9 +29,13 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Whether everything must have been written just as often as without a fault.
-    pub(super) fn writes_as_often(&self) -> bool {
-        matches!(self, Self::Killed(_) | Self::Succeeded(_))
+    /// How often the operator dies, where everything must have been written just as often as without a fault.
+    pub(super) fn deaths(&self) -> Option<usize> {
+        match self {
+            Self::Killed(points) => Some(points.len()),
+            Self::Succeeded(_) => Some(1),
+            _ => None,
+        }
     }
 
     /// Whether Kafka must have been changed just as often.

@@ -71,9 +71,10 @@ impl Story {
         )
     }
 
-    /// Whether its operator writes the same each time. How often it tells of moves depends on how fast Kafka moves.
+    /// Whether its operator writes the same each time. How often it tells of moves and of a wait for retention depends on
+    /// how fast the brokers are.
     pub(super) fn is_told_alike(self) -> bool {
-        self != Self::Reassign
+        !matches!(self, Self::Reassign | Self::RetentionFlip)
     }
 
     fn topic(self, scene: &Scene) -> Value {

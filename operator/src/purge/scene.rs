@@ -199,7 +199,7 @@ fn may_purge(ctx: &Context, object: &KafkaTopicPurge, cluster: &Key, name: &Topi
     })
 }
 
-/// The Kafka to work on; none while it is crowded, and then the purge is called when there is room.
+/// The Kafka to work on; none while it is crowded or was not looked at yet, and then the purge is called when that changes.
 fn kafka(ctx: &Context, cluster: &Key, purge: &Key) -> Result<Option<Kafka>, Box<Outcome>> {
     let found = ctx.stores.clusters.object(cluster);
     let Some(object) = found.filter(|found| access(&ctx.stores, found, &purge.namespace) == Access::Allowed)
@@ -229,12 +229,13 @@ fn kafka(ctx: &Context, cluster: &Key, purge: &Key) -> Result<Option<Kafka>, Box
         .status
         .as_ref()
         .and_then(|status| find(&status.conditions, READY));
-    let why = match (connection.map(|connection| connection.standing()), ready) {
-        (Some(Standing::Unusable), Some(ready)) => ready.reason.clone(),
-        _ => "it has not been looked at yet".to_owned(),
-    };
-    Err(held(
-        Reason::ClusterNotReady,
-        format!("KafkaCluster {cluster} is not ready: {why}"),
-    ))
+    let refused = connection.is_some_and(|connection| connection.standing() == Standing::Unusable);
+    match ready.filter(|ready| ready.status == "False" || refused) {
+        Some(ready) => Err(held(
+            Reason::ClusterNotReady,
+            format!("KafkaCluster {cluster} is not ready: {}", ready.reason),
+        )),
+        // Not looked at yet since our start: its first look wakes us.
+        None => Ok(None),
+    }
 }
