@@ -10,7 +10,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
@@ -21,12 +21,20 @@ use crate::wait::until;
 
 /// Longest wait for one answer.
 const CALL: Duration = Duration::from_secs(20);
+/// Within this a broker answers that can be reached.
+const SOON: Duration = Duration::from_secs(3);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Longest that a topic may take to be read, and a group's offsets to be committed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Broker {
+    /// Whether it answers this machine within a few seconds.
+    pub async fn answers(&self) -> Result<bool> {
+        self.blocking(|broker| Ok(broker.consumer(None)?.fetch_metadata(None, SOON).is_ok()))
+            .await
+    }
+
     /// The brokers that hold each partition of a topic.
     pub async fn replicas(&self, topic: &str) -> Result<BTreeMap<u32, Vec<i32>>> {
         let topic = topic.to_owned();
@@ -298,26 +306,29 @@ impl Broker {
     }
 }
 
-/// The metadata of a topic, or of everything. A broker may learn of a topic later than whoever created it: that is awaited.
-/// The consumer must have nothing to read.
+/// The metadata of a topic, or of everything. A broker may learn of a topic later than whoever created it, and may be out of
+/// reach for a while: that is awaited. The consumer must have nothing to read.
 fn metadata(consumer: &BaseConsumer, topic: Option<&str>) -> Result<Metadata> {
-    let until = Instant::now() + CALL;
+    let until = Instant::now() + PATIENCE;
     loop {
-        let metadata = consumer.fetch_metadata(topic, CALL)?;
-        let errors = metadata.topics().iter().filter_map(MetadataTopic::error);
-        let Some(error) = errors
-            .map(RDKafkaErrorCode::from)
-            .next()
-            .filter(|_| topic.is_some())
-        else {
-            return Ok(metadata);
+        let why = match consumer.fetch_metadata(topic, CALL) {
+            Ok(metadata) => {
+                let errors = metadata.topics().iter().filter_map(MetadataTopic::error);
+                match errors
+                    .map(RDKafkaErrorCode::from)
+                    .next()
+                    .filter(|_| topic.is_some())
+                {
+                    None => return Ok(metadata),
+                    Some(error) => KafkaError::MetadataFetch(error),
+                }
+            }
+            Err(error) => error,
         };
-        ensure!(
-            Instant::now() < until,
-            "topic {}: {error}",
-            topic.unwrap_or_default()
-        );
-        ensure!(consumer.poll(PAUSE).is_none(), "a record was read too early");
+        ensure!(Instant::now() < until, "{}: {why}", topic.unwrap_or("all topics"));
+        // It may tell of brokers that are out of reach.
+        let read = matches!(consumer.poll(PAUSE), Some(Ok(_)));
+        ensure!(!read, "a record was read too early");
     }
 }
 
