@@ -10,7 +10,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
@@ -306,30 +306,37 @@ impl Broker {
     }
 }
 
-/// The metadata of a topic, or of everything. A broker may learn of a topic later than whoever created it, and may be out of
-/// reach for a while: that is awaited. The consumer must have nothing to read.
-fn metadata(consumer: &BaseConsumer, topic: Option<&str>) -> Result<Metadata> {
+/// Asks until there is an answer: a broker may learn of a topic, or that it leads, later than whoever created it, and may be
+/// out of reach for a while. The consumer must have nothing to read.
+fn patiently<T>(consumer: &BaseConsumer, mut ask: impl FnMut() -> KafkaResult<T>) -> Result<T> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let why = match consumer.fetch_metadata(topic, CALL) {
-            Ok(metadata) => {
-                let errors = metadata.topics().iter().filter_map(MetadataTopic::error);
-                match errors
-                    .map(RDKafkaErrorCode::from)
-                    .next()
-                    .filter(|_| topic.is_some())
-                {
-                    None => return Ok(metadata),
-                    Some(error) => KafkaError::MetadataFetch(error),
-                }
-            }
-            Err(error) => error,
-        };
-        ensure!(Instant::now() < until, "{}: {why}", topic.unwrap_or("all topics"));
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(error) if Instant::now() >= until => return Err(error.into()),
+            Err(_) => {}
+        }
         // It may tell of brokers that are out of reach.
         let read = matches!(consumer.poll(PAUSE), Some(Ok(_)));
         ensure!(!read, "a record was read too early");
     }
+}
+
+/// The metadata of a topic, or of everything.
+fn metadata(consumer: &BaseConsumer, topic: Option<&str>) -> Result<Metadata> {
+    let metadata = patiently(consumer, || {
+        let metadata = consumer.fetch_metadata(topic, CALL)?;
+        let errors = metadata.topics().iter().filter_map(MetadataTopic::error);
+        match errors
+            .map(RDKafkaErrorCode::from)
+            .next()
+            .filter(|_| topic.is_some())
+        {
+            None => Ok(metadata),
+            Some(error) => Err(KafkaError::MetadataFetch(error)),
+        }
+    });
+    metadata.with_context(|| format!("metadata of {}", topic.unwrap_or("all topics")))
 }
 
 /// Every partition of a topic, with that offset.
@@ -349,7 +356,10 @@ fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<BTreeMap<u32, (i64
     let partitions = placed(consumer, topic, Offset::Invalid)?;
     let each = partitions.elements().into_iter();
     each.map(|one| {
-        let both = consumer.fetch_watermarks(topic, one.partition(), CALL)?;
+        let both = patiently(consumer, || {
+            consumer.fetch_watermarks(topic, one.partition(), CALL)
+        });
+        let both = both.with_context(|| format!("offsets of {topic}"))?;
         Ok((u32::try_from(one.partition())?, both))
     })
     .collect()

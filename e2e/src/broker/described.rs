@@ -1,6 +1,7 @@
 //! Topics as Kafka describes them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
@@ -12,8 +13,11 @@ use kafka_protocol::messages::{DescribeConfigsRequest, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Broker, abreast};
+use crate::wait::until;
 use crate::wire::{self, Link};
 
+/// Longest that a broker may be out of reach.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Kafka's error code for a topic that is not there.
 const UNKNOWN_TOPIC: i16 = 3;
 /// The kind of resource that a topic is, in requests about configuration.
@@ -52,7 +56,10 @@ impl Broker {
 
     /// A connection to a broker.
     pub(crate) async fn link(&self) -> Result<Link> {
-        Link::dial(&self.address, &self.user, &self.password).await
+        until("a connection to Kafka", PATIENCE, async || {
+            Link::dial(&self.address, &self.user, &self.password).await
+        })
+        .await
     }
 
     /// A connection to a broker that knows of every change made before this call.
