@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ottla_e2e::metrics::sum;
 use ottla_e2e::object::{Kind, Look};
+use ottla_e2e::operator::Life;
 use ottla_e2e::wait::{throughout, until};
 use ottla_e2e::{Scene, fixtures, node, operator, scene};
 use tokio::time::Instant;
@@ -54,19 +55,22 @@ impl Story<'_> {
     }
 }
 
-/// Awaits that as many operators are ready as there shall be, and that one of them leads; answers its pod.
-async fn at_rest(scene: &Scene, replicas: u8) -> Result<String> {
+/// Awaits that as many operators are ready as there shall be, a life that was ended not among them, and that one of them
+/// leads; answers it.
+async fn at_rest(scene: &Scene, replicas: u8, ended: Option<&Life>) -> Result<Life> {
     until(
         "every operator to be ready",
         Duration::from_secs(90),
         async || {
-            let ready = operator::pods(&scene.live).await?.len();
-            ensure!(ready >= usize::from(replicas), "{ready} of {replicas}");
+            // A pod is called ready for a moment after its process has ended.
+            let mut ready = operator::pods(&scene.live).await?;
+            ready.retain(|life| Some(life) != ended);
+            ensure!(ready.len() >= usize::from(replicas), "{ready:?} of {replicas}");
             Ok(())
         },
     )
     .await?;
-    Ok(operator::pod(&scene.live).await?.pod)
+    operator::pod(&scene.live).await
 }
 
 /// What an operator sent that changes anything.
@@ -119,7 +123,7 @@ async fn another_operator_takes_over_in_time_and_the_old_one_is_silent() -> Resu
     scene("leaders", async |scene| {
         let replicas = operator::replicas(&scene.live).await?;
         ensure!(replicas >= 2, "the shared operator has {replicas} replicas");
-        let mut leader = at_rest(scene, replicas).await?;
+        let mut leader = at_rest(scene, replicas, None).await?;
         scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
         let spec = fixtures::topic(&scene.topic(STEADY), 1);
         scene.apply(Kind::Topic, STEADY, spec).await?;
@@ -134,11 +138,11 @@ async fn another_operator_takes_over_in_time_and_the_old_one_is_silent() -> Resu
             ("SIGTERM", AFTER_FAREWELL, "sigterm"),
         ] {
             let since = Instant::now();
-            signal(scene, &leader, how).await?;
+            signal(scene, &leader.pod, how).await?;
             story.acts_within(limit, since, after).await?;
-            leader = at_rest(scene, replicas).await?;
+            leader = at_rest(scene, replicas, Some(&leader)).await?;
         }
-        stopped_past_its_deadline(scene, &mut story, &leader).await?;
+        stopped_past_its_deadline(scene, &mut story, &leader.pod).await?;
         story
             .acts_within(AFTER_CRASH, Instant::now(), "all-of-it")
             .await?;
