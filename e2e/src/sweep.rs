@@ -263,8 +263,10 @@ impl Swept {
         let mut found = judge::check(self.story, &told, &self.reference, metadata);
         for (told, trouble, ending) in &self.cases {
             found.extend(judge::check(self.story, told, ending, metadata));
-            let (wanted, story) = (&self.reference, self.story);
-            found.extend(judge::compare(story, told, trouble, ending, wanted, metadata));
+            let wanted = &self.reference;
+            found.extend(judge::compare(
+                self.story, told, trouble, ending, wanted, metadata,
+            ));
         }
         found
     }

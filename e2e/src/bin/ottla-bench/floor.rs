@@ -1,12 +1,14 @@
 //! What this machine gives when no operator works: the writes that any operator causes, made by the bench itself. The rates
 //! of an operator can come near to these and no further.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use ottla_e2e::object::{API, Kind};
+use ottla_e2e::wait::until;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -84,6 +86,7 @@ fn admin(common: &Common) -> Result<AdminClient<DefaultClientContext>> {
 async fn created(common: &Common, topics: &[String], partitions: u32) -> Result<Duration> {
     let admin = admin(common)?;
     let consumer: BaseConsumer = fill::settings(common)?.create().context("make a consumer")?;
+    let consumer = Arc::new(consumer);
     let options = AdminOptions::new().operation_timeout(Some(CALL));
     let began = Instant::now();
     for batch in topics.chunks(BATCH) {
@@ -99,18 +102,13 @@ async fn created(common: &Common, topics: &[String], partitions: u32) -> Result<
         }
     }
     let last = topics.last().cloned().context("no topic to create")?;
-    let asked = tokio::task::spawn_blocking(move || {
-        // The broker makes logs in the order of the metadata log: once the last answers, all are there.
-        let end = Instant::now() + CALL;
-        loop {
-            match consumer.fetch_watermarks(&last, 0, CALL) {
-                Ok(_) => return Ok(()),
-                Err(error) if Instant::now() >= end => return Err(error),
-                Err(_) => {}
-            }
-        }
-    });
-    asked.await?.context("ask for the offsets of the last topic")?;
+    // The broker makes logs in the order of the metadata log: once the last answers, all are there.
+    until("the offsets of the last topic", CALL, async || {
+        let (consumer, last) = (Arc::clone(&consumer), last.clone());
+        let asked = tokio::task::spawn_blocking(move || consumer.fetch_watermarks(&last, 0, CALL));
+        anyhow::Ok(asked.await??)
+    })
+    .await?;
     Ok(began.elapsed())
 }
 
