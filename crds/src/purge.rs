@@ -319,7 +319,8 @@ pub struct KafkaTopicPurgeStatus {
     /// The time before which records go, where the cut is one of time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut_time: Option<Time>,
-    /// Until when a lowered retention may do its work; it is restored then, whatever has gone.
+    /// Until when a lowered retention may do its work; it is restored then, whatever has gone. With Recreate, until when
+    /// brokers are waited for that do not serve the new topic yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clearing_until: Option<Time>,
     /// When it ended.

@@ -103,6 +103,8 @@ struct World {
     /// When records were written: offset to time, per partition of a topic.
     times: HashMap<(TopicId, i32), BTreeMap<i64, i64>>,
     groups: BTreeMap<String, FakeGroup>,
+    /// Logs that leaders show whatever has become of their topic.
+    kept: BTreeMap<TopicName, Vec<(i64, i64)>>,
     /// What is set on each broker.
     broker_config: BTreeMap<BrokerId, BTreeMap<String, String>>,
     faults: HashMap<Call, VecDeque<Fault>>,
@@ -154,6 +156,7 @@ impl FakeKafka {
                 topics: BTreeMap::new(),
                 times: HashMap::new(),
                 groups: BTreeMap::new(),
+                kept: BTreeMap::new(),
                 broker_config: BTreeMap::new(),
                 faults: HashMap::new(),
                 away: None,

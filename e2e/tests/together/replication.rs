@@ -88,13 +88,23 @@ async fn is_clean(scene: &Scene, stage: &Stage<'_>) -> Result<()> {
     .await
 }
 
+/// Sets the rate of moves, and awaits that the operator knows it: nothing is promised about the order in which it learns of
+/// changes to two objects.
+async fn throttle(scene: &Scene, rate: &str) -> Result<()> {
+    let spec = json!({"spec": {"replicationThrottle": rate}});
+    scene.merge(Kind::Cluster, "kafka", spec).await?;
+    scene
+        .await_says(Kind::Cluster, "kafka", ("Ready", "True", "Ready"), 45)
+        .await
+        .map(drop)
+}
+
 #[tokio::test]
 async fn moves_keep_to_the_throttle_and_nothing_of_it_is_left() -> Result<()> {
     scene("replication-throttle", async |scene| {
         let _rates = spare::rates().await?;
         let stage = Stage::set(scene).await?;
-        let throttle = |rate: &str| json!({"spec": {"replicationThrottle": rate}});
-        scene.merge(Kind::Cluster, "kafka", throttle("100Ki")).await?;
+        throttle(scene, "100Ki").await?;
         stage.ask(2).await?;
         stage.is_moving(2).await?;
         until("Kafka to copy", Duration::from_secs(30), async || {
@@ -118,14 +128,14 @@ async fn moves_keep_to_the_throttle_and_nothing_of_it_is_left() -> Result<()> {
             "3 MB at 100 KiB/s take half a minute: {moving}"
         );
 
-        scene.merge(Kind::Cluster, "kafka", throttle("1Gi")).await?;
+        throttle(scene, "1Gi").await?;
         stage.is_ready().await?;
         ensure!(stage.counts().await? == [2, 2], "two replicas each");
         is_clean(scene, &stage).await?;
 
         // The object goes while its replicas are moved, and its topic stays. At 200 KiB/s this is done in half a minute,
         // should one broker have to take both partitions.
-        scene.merge(Kind::Cluster, "kafka", throttle("200Ki")).await?;
+        throttle(scene, "200Ki").await?;
         stage.ask(3).await?;
         stage.is_moving(3).await?;
         let retain = json!({"spec": {"deletionPolicy": "Retain"}});

@@ -263,11 +263,9 @@ impl Admin for FakeKafka {
         let operation = "list the offsets of partition";
         let offset = |world: &mut World, asked: TopicPartition| {
             let index = usize::try_from(asked.partition.get()).ok();
-            let topic = world.topics.get(&asked.topic);
-            match topic
-                .zip(index)
-                .and_then(|(topic, index)| topic.partitions.get(index))
-            {
+            let live = world.topics.get(&asked.topic).map(|topic| &topic.partitions);
+            let log = world.kept.get(&asked.topic).or(live);
+            match log.zip(index).and_then(|(log, index)| log.get(index)) {
                 Some((start, end)) => Ok(Offset::from(match at {
                     OffsetSpec::Earliest => *start,
                     OffsetSpec::Latest => *end,

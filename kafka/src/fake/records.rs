@@ -52,6 +52,17 @@ impl FakeKafka {
         }
     }
 
+    /// Has leaders go on showing the log that a topic has now, as those do that have not learnt of its end; or makes them
+    /// learn.
+    pub fn keep_log(&self, name: &TopicName, on: bool) {
+        let mut world = self.world();
+        let log = world.topics.get(name).filter(|_| on);
+        match log.map(|topic| topic.partitions.clone()) {
+            Some(log) => world.kept.insert(name.clone(), log),
+            None => world.kept.remove(name),
+        };
+    }
+
     /// Puts a consumer group there, in place of one of the same id.
     pub fn set_group(&self, id: &str, group: FakeGroup) {
         self.world().groups.insert(id.to_owned(), group);

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use ottla_crds::purge::{KafkaTopicPurgeStatus, PurgeMethod, PurgeStep, SavedTopic};
 use ottla_crds::{KafkaTopic, KafkaTopicPurge, PURGES};
 use ottla_kafka::error::{ErrorCode, KafkaError};
-use ottla_kafka::types::{PartitionId, TopicId};
+use ottla_kafka::types::PartitionId;
 use tracing::info;
 
 use super::execute::{Done, perform};
@@ -290,16 +290,4 @@ async fn write_entry(
     let text = ledger::with(entries, entry);
     apply::annotate(ctx, &ctx.stores.topics, topic, PURGES, &text).await?;
     Ok(None)
-}
-
-/// Remembers the topic created in the place of the one planned for.
-pub(super) async fn remember_new(scene: &mut Scene<'_>, id: TopicId) -> Result<(), Error> {
-    let outcome = Outcome::new(
-        Reason::Recreating,
-        format!("the topic is created again as {id}"),
-        Action::AwaitChange,
-    );
-    scene
-        .save(&outcome, |status| status.new_topic_id = Some(id.to_string()))
-        .await
 }

@@ -429,6 +429,16 @@ pub fn reached(
     reached.map(|(id, _)| id).collect()
 }
 
+/// Whether no partition can be the one planned for: a log's start and end never go back. One that was empty and is says
+/// nothing either way, and passes.
+#[must_use]
+pub fn is_another_log(partitions: &[PartitionPlan], spans: &BTreeMap<PartitionId, Span>) -> bool {
+    partitions.iter().all(|plan| {
+        let span = spans.get(&plan.partition.into());
+        span.is_some_and(|now| now.start.get() < plan.start || now.end.get() < plan.end || now.end.get() == 0)
+    })
+}
+
 /// Brings a topic that somebody else created in our place to the saved shape, or says why that cannot be.
 pub fn reshaped(topic: &Topic, saved: &SavedTopic) -> Result<Vec<Action>, String> {
     let again = again(&topic.name, saved).ok_or("the topic's shape was not saved")?;

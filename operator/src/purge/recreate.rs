@@ -1,11 +1,17 @@
-//! Recreate: deletes the topic by its id and creates it again in the saved shape.
+//! Recreate: deletes the topic by its id and creates it again in the saved shape, and ends once the brokers serve it.
 //!
 //! *Architecture Invariant:* a topic of another id than the planned one is never deleted.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::purge::{PurgeStep, SavedTopic};
 use ottla_kafka::admin::Topic;
+use ottla_kafka::error::KafkaError;
+use ottla_kafka::types::TopicId;
 
-use super::clear::{finish, remember_new};
+use super::clear::finish;
 use super::execute::{Done, perform};
 use super::observe;
 use super::pass::pods_away;
@@ -17,11 +23,16 @@ use crate::pods::names::Role;
 use crate::runtime::backoff::Pace;
 use crate::runtime::{self, Error};
 
+/// How soon to ask again whether the brokers serve the new topic.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long to ask: where somebody writes at once, the new log may look like the old one.
+const SERVED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
 /// Goes on with a Recreate that has begun.
 pub(super) async fn go_on(mut scene: Scene<'_>, saved: &SavedTopic, step: PurgeStep) -> Result<End, Error> {
     if let Some(id) = scene.status().new_topic_id {
         tracing::debug!(id, "Topic was created again before");
-        return finish(scene, None).await;
+        return Box::pin(settle(scene)).await;
     }
     if let Some(outcome) = pods_away(&scene, Role::Producer).or_else(|| pods_away(&scene, Role::Consumer)) {
         return Ok(scene.end(outcome));
@@ -88,7 +99,7 @@ async fn create(mut scene: Scene<'_>, saved: &SavedTopic, live: Option<Topic>) -
             }
         }
         remember_new(&mut scene, found.id).await?;
-        return finish(scene, None).await;
+        return Box::pin(settle(scene)).await;
     }
     let Some(again) = plan::again(&scene.name, saved) else {
         return Err(Error::Internal("a Recreate without a saved shape".to_owned()));
@@ -96,7 +107,7 @@ async fn create(mut scene: Scene<'_>, saved: &SavedTopic, live: Option<Topic>) -
     match perform(&*admin, &Action::CreateTopic(again)).await {
         Ok(Done::Created(created)) => {
             remember_new(&mut scene, created.id).await?;
-            finish(scene, None).await
+            Box::pin(settle(scene)).await
         }
         Ok(Done::Full | Done::Partly(_)) => Err(Error::Internal("a create without an answer".to_owned())),
         Err(error) => {
@@ -107,4 +118,53 @@ async fn create(mut scene: Scene<'_>, saved: &SavedTopic, live: Option<Topic>) -
             Ok(scene.end(outcome))
         }
     }
+}
+
+/// Remembers the topic created in the place of the one planned for, and until when its brokers are waited for.
+async fn remember_new(scene: &mut Scene<'_>, id: TopicId) -> Result<(), Error> {
+    let outcome = Outcome::new(
+        Reason::Recreating,
+        format!("the topic is created again as {id}"),
+        runtime::Action::AwaitChange,
+    );
+    let until = scene.ctx.now().checked_add(SERVED_WITHIN).ok().map(Time);
+    scene
+        .save(&outcome, |status| {
+            status.new_topic_id = Some(id.to_string());
+            status.clearing_until = until;
+        })
+        .await
+}
+
+/// Ends the purge once the new topic is served. The controller creates a topic, and brokers learn of it later: until then a
+/// leader takes records for the log that is about to go, and whoever reads finds what was there.
+async fn settle(scene: Scene<'_>) -> Result<End, Error> {
+    let until = scene.status().clearing_until;
+    if until.is_some_and(|Time(until)| scene.ctx.now() >= until) {
+        return finish(scene, None).await;
+    }
+    let (message, again) = match is_served(&scene).await {
+        Ok(true) => return finish(scene, None).await,
+        Ok(false) => (
+            "the topic is created again, and not every broker serves it yet".to_owned(),
+            runtime::Action::After(LOOK),
+        ),
+        Err(error) => (
+            format!("the topic is created again, and not served yet: {error}"),
+            runtime::Action::Retry(Pace::FAST),
+        ),
+    };
+    Ok(scene.end(Outcome::new(Reason::Recreating, message, again)))
+}
+
+/// Whether Kafka shows another topic than the one planned for, and every leader another log.
+async fn is_served(scene: &Scene<'_>) -> Result<bool, KafkaError> {
+    let (admin, status) = (&*scene.kafka.admin, scene.status());
+    let shown = observe::topic(admin, &scene.name).await?;
+    if shown.is_none_or(|shown| Some(shown.id) == scene.planned_id()) {
+        return Ok(false);
+    }
+    let scope = status.partitions.iter().map(|one| one.partition.into()).collect();
+    let spans = observe::spans(admin, &scene.name, &scope).await?;
+    Ok(plan::is_another_log(&status.partitions, &spans))
 }

@@ -170,6 +170,26 @@ async fn a_topic_created_again_is_ours_and_has_its_shape() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_recreate_ends_when_leaders_have_let_go_of_the_old_log() {
+    for (learn, seconds) in [(true, 1), (false, 31)] {
+        let world = World::with_orders(2, &[10, 0]).await;
+        let before = world.live("orders").unwrap().id;
+        let mut spec = all("Recreate");
+        spec["confirm"] = json!("orders");
+        world.kafka.keep_log(&name_of("orders"), true);
+        world.purge("anew", spec);
+        world.pass().await;
+        assert_ne!(world.live("orders").unwrap().id, before);
+        assert_eq!(world.state("anew"), "Recreating", "{}", world.message("anew"));
+        assert!(world.message("anew").contains("not every broker serves it"));
+        world.kafka.keep_log(&name_of("orders"), !learn);
+        world.advance(seconds);
+        world.settle().await;
+        assert_eq!(world.state("anew"), "Complete", "{}", world.message("anew"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_that_has_acted_while_a_replica_lags_is_told_as_that_and_asked_again() {
     for (fault, applied) in [
         (Fault::RefuseDone(ErrorCode::REQUEST_TIMED_OUT), true),

@@ -206,3 +206,29 @@ fn a_topic_that_somebody_else_made_is_reshaped_or_refused_never_shrunk() {
     assert!(reshaped(&topic(4), &saved(3, 1)).is_err());
     assert!(reshaped(&topic(3), &saved(3, 2)).is_err());
 }
+
+#[rstest]
+#[case::begins_anew(&[(0, 0)], true)]
+#[case::begins_anew_and_is_written_to(&[(0, 29)], true)]
+#[case::ends_before_it_ended(&[(10, 29)], true)]
+#[case::is_as_it_was(&[(10, 30)], false)]
+#[case::has_lost_its_oldest(&[(30, 30)], false)]
+#[case::has_grown(&[(10, 31)], false)]
+#[case::is_not_told(&[], false)]
+#[case::one_of_two_is_as_it_was(&[(0, 0), (0, 5)], false)]
+#[case::one_of_two_was_empty(&[(0, 0), (0, 0)], true)]
+fn a_log_never_goes_back(#[case] now: &[(i64, i64)], #[case] another: bool) {
+    let planned = |partition, start, end| PartitionPlan {
+        partition,
+        start,
+        cut: end,
+        end,
+    };
+    let plans = [planned(0, 10, 30), planned(1, 0, 0)];
+    let plans = &plans[..now.len().max(1)];
+    let spans = (0..).zip(now).map(|(id, (start, end))| {
+        let (start, end) = (Offset::from(*start), Offset::from(*end));
+        (PartitionId::from(id), Span { start, end })
+    });
+    assert_eq!(is_another_log(plans, &spans.collect()), another);
+}
