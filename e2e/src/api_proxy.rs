@@ -1,4 +1,5 @@
-//! A proxy before a Kubernetes API, for what goes wrong there: refusals, answers that get lost, watches that lag.
+//! A proxy before a Kubernetes API, for what goes wrong there: refusals, answers that get lost, watches that lag, links that
+//! die, lists of yesterday.
 //!
 //! It speaks plain HTTP to the operator and is the operator towards the API server, so that the audit log names the operator.
 
@@ -54,6 +55,8 @@ pub enum Fault {
 struct Faults {
     /// What happens to how many of the next requests of a kind.
     next: Vec<(Which, Fault, usize)>,
+    /// What the next list of a path is answered with.
+    stale: Option<(String, String)>,
     harmed: usize,
 }
 
@@ -66,6 +69,10 @@ struct Shared {
     cuts: watch::Sender<u64>,
     /// Whether nothing is answered at all.
     silent: watch::Sender<bool>,
+    /// Whether what arrives now is never answered.
+    dead: watch::Sender<bool>,
+    /// How often links died: watches from before bring nothing any more.
+    deaths: watch::Sender<u64>,
 }
 
 /// A running proxy; it ends with this value.
@@ -90,6 +97,8 @@ impl ApiProxy {
             late: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
             silent: watch::Sender::new(false),
+            dead: watch::Sender::new(false),
+            deaths: watch::Sender::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
@@ -134,6 +143,31 @@ impl ApiProxy {
         self.shared.silent.send_replace(on);
     }
 
+    /// Has every link die without a word, and what arrives from then on never be answered, not even later; or serves again
+    /// whoever asks anew.
+    pub fn kill_links(&self, on: bool) {
+        self.shared.dead.send_replace(on);
+        if on {
+            self.shared.deaths.send_modify(|deaths| *deaths += 1);
+        }
+    }
+
+    /// Has the next list of a path be answered with what is given: a list of an earlier time.
+    pub fn answer_list(&self, path: &str, list: String) {
+        self.faults().stale = Some((path.to_owned(), list));
+    }
+
+    /// Whether the list of an earlier time has been asked for.
+    #[must_use]
+    pub fn has_answered_list(&self) -> bool {
+        self.faults().stale.is_none()
+    }
+
+    /// Has nothing more happen to requests than already did.
+    pub fn spare(&self) {
+        self.faults().next.clear();
+    }
+
     fn faults(&self) -> std::sync::MutexGuard<'_, Faults> {
         self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,6 +182,9 @@ async fn off(switch: &watch::Sender<bool>) {
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     off(&shared.silent).await;
+    if *shared.dead.borrow() {
+        pending::<()>().await;
+    }
     let (head, body) = request.into_parts();
     let (path, query) = (
         head.uri.path().to_owned(),
@@ -155,6 +192,10 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
     );
     let fault = {
         let mut faults = shared.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = head.method == Method::GET && !query.contains("watch=");
+        if let Some((_, list)) = faults.stale.take_if(|(of, _)| lists && *of == path) {
+            return ([(header::CONTENT_TYPE, "application/json")], list).into_response();
+        }
         let found = faults
             .next
             .iter_mut()
@@ -214,8 +255,9 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
     Response::from_parts(head, body)
 }
 
-/// The body of a watch, which can be late and be cut.
+/// The body of a watch, which can be late, be cut, and fall silent for ever.
 fn watched(shared: Arc<Shared>, body: Body) -> Body {
+    let born = *shared.deaths.borrow();
     let mut cuts = shared.cuts.subscribe();
     cuts.mark_unchanged();
     let cut = async move {
@@ -228,6 +270,9 @@ fn watched(shared: Arc<Shared>, body: Body) -> Body {
         async move {
             off(&shared.late).await;
             off(&shared.silent).await;
+            if *shared.deaths.borrow() != born {
+                pending::<()>().await;
+            }
             event
         }
     });

@@ -121,6 +121,20 @@ impl Broker {
         .await
     }
 
+    /// Writes a record to a topic that is not there, as a client does that has the broker create it.
+    pub async fn create_by_writing(&self, topic: &str) -> Result<()> {
+        let topic = topic.to_owned();
+        self.blocking(move |broker| {
+            let mut config = broker.config();
+            config.set("allow.auto.create.topics", "true");
+            let producer: ThreadedProducer<_> = config.create().context("a producer")?;
+            let record = BaseRecord::<(), [u8]>::to(&topic).payload(b"nobody asked for this topic");
+            producer.send(record).map_err(|(error, _)| error)?;
+            Ok(producer.flush(PATIENCE)?)
+        })
+        .await
+    }
+
     /// Creates a topic with one replica of each partition, as somebody else would.
     pub async fn create(&self, name: &str, partitions: u16, config: &[(&str, &str)]) -> Result<()> {
         let new = NewTopic::new(name, i32::from(partitions), TopicReplication::Fixed(1));

@@ -1,7 +1,6 @@
 //! An operator as a process of its own, with a Kubernetes API of its own: the API server and its store die and hang, the
 //! operator is stopped and told to end, a Kafka falls silent. What was done is read from Kafka and from the audit log.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,78 +15,13 @@ use ottla_e2e::process::{Process, Recipe};
 use ottla_e2e::spare::{self, Spare};
 use ottla_e2e::sweep::Metadata;
 use ottla_e2e::wait::throughout;
-use ottla_e2e::{Scene, fixtures, node};
+use ottla_e2e::{fixtures, node};
 use serde_json::json;
 
-const READY: (&str, &str, &str) = ("Ready", "True", "Ready");
+use crate::own::{HEALED, READY, grow, grows, in_kafka, rig, stage, start};
+
 /// How long something hangs: longer than the longest wait for one answer of the API server would be too long for a test.
 const HANGS: Duration = Duration::from_secs(8);
-/// Within this a topic is Ready after a fault has ended.
-const HEALED: u64 = 60;
-
-async fn start(plane: &Plane, scene: &Scene, url: &str) -> Result<Process> {
-    Process::start(Recipe {
-        kubeconfig: plane.kubeconfig(Caller::Operator, url)?,
-        namespaces: vec![scene.namespace.clone()],
-        log: plane.file(&format!("{}.log", scene.namespace)),
-        trace: Some(plane.file(&format!("{}.trace", scene.namespace))),
-        ..Recipe::default()
-    })
-    .await
-}
-
-/// A scene with an operator, and one topic of one partition that is Ready.
-async fn stage(plane: &Plane, spare: &Spare, name: &str, url: &str) -> Result<(Scene, Process)> {
-    let scene = Scene::apart(plane, spare, name).await?;
-    scene
-        .apply(Kind::Cluster, "kafka", fixtures::cluster_at(spare::ADDRESS))
-        .await?;
-    grow(&scene, "steady", 1).await?;
-    let operator = start(plane, &scene, url).await?;
-    let ready = scene.await_says(Kind::Topic, "steady", READY, HEALED).await;
-    ready.with_context(|| operator.last_words())?;
-    Ok((scene, operator))
-}
-
-async fn grow(scene: &Scene, name: &str, partitions: u32) -> Result<()> {
-    let mut spec = fixtures::topic(&scene.topic(name), partitions);
-    spec["deletionPolicy"] = json!("Delete");
-    scene.apply(Kind::Topic, name, spec).await.map(drop)
-}
-
-/// Has a topic grow, and awaits that it did.
-async fn grows(scene: &Scene, operator: &Process, partitions: u32, after: &str) -> Result<()> {
-    grow(scene, "steady", partitions).await?;
-    let ready = scene.await_says(Kind::Topic, "steady", READY, HEALED).await;
-    let topic = ready.with_context(|| format!("after {after}; {}", operator.last_words()))?;
-    ensure!(
-        topic.number("/status/partitions") == Some(partitions.into()),
-        "after {after}: {}",
-        topic.data["status"]
-    );
-    Ok(())
-}
-
-/// The topics of a scene as Kafka has them: name, id and partitions.
-async fn in_kafka(scene: &Scene) -> Result<BTreeSet<(String, String, u32)>> {
-    let found = scene.broker.describe(&scene.prefix).await?;
-    let topics = found
-        .into_iter()
-        .map(|(name, topic)| (name, topic.id, topic.partitions));
-    Ok(topics.collect())
-}
-
-/// What tests here start from; none where there is no cluster.
-async fn rig(test: &str) -> Result<Option<(Live, Plane, Spare)>> {
-    let Some(live) = Live::connect(test).await? else {
-        return Ok(None);
-    };
-    let Some(plane) = Plane::start(test).await? else {
-        return Ok(None);
-    };
-    let spare = Spare::find(&live).await?;
-    Ok(Some((live, plane, spare)))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_and_its_store_die_and_hang_and_the_operator_goes_on() -> Result<()> {
@@ -296,6 +230,66 @@ async fn the_controller_stands_still(live: &Live, plane: &Plane, spare: &Spare) 
     spare.broker.clear(&scene.prefix).await
 }
 
+/// Between the two acts of a Recreate a client writes, and the broker creates the topic for it: that topic is brought to the
+/// saved shape, and neither it nor its record goes.
+async fn created_by_a_client(plane: &Plane, spare: &Spare) -> Result<()> {
+    let url = plane.url();
+    let (scene, operator) = stage(plane, spare, "auto-create", &url).await?;
+    let name = scene.topic("steady");
+    let mut spec = fixtures::topic(&name, 3);
+    spec["config"] = json!({"flush.ms": 60_000});
+    scene.apply(Kind::Topic, "steady", spec).await?;
+    let ready = scene.await_says(Kind::Topic, "steady", READY, HEALED).await;
+    ready.with_context(|| operator.last_words())?;
+    let spare_broker = &spare.broker;
+    spare_broker.fill(&name, 30, 100, jiff::Timestamp::now()).await?;
+    let before = spare_broker.topic(&name).await?.context("the topic")?;
+    operator.kill().await?;
+
+    let recipe = |failpoint: Option<&str>| {
+        anyhow::Ok(Recipe {
+            kubeconfig: plane.kubeconfig(Caller::Operator, &url)?,
+            namespaces: vec![scene.namespace.clone()],
+            log: plane.file(&format!("{}.log", scene.namespace)),
+            failpoint: failpoint.map(str::to_owned),
+            ..Recipe::default()
+        })
+    };
+    let purge = json!({
+        "topicRef": {"name": "steady"}, "method": "Recreate", "confirm": name, "cut": {"type": "All"},
+    });
+    scene.apply(Kind::Purge, "anew", purge).await?;
+    let doomed = Process::start(recipe(Some("after:kafka.delete_topics#1=abort"))?).await?;
+    doomed.dies(Duration::from_secs(HEALED)).await?;
+    spare_broker.create_by_writing(&name).await?;
+    let theirs = spare_broker.topic(&name).await?.context("the client's topic")?;
+    ensure!(
+        theirs.id != before.id && theirs.partitions == 1,
+        "{theirs:?}, before {before:?}"
+    );
+
+    let operator = Process::start(recipe(None)?).await?;
+    let complete = ("Complete", "True", "Complete");
+    let done = scene.await_says(Kind::Purge, "anew", complete, HEALED).await;
+    done.with_context(|| operator.last_words())?;
+    let ready = scene.await_says(Kind::Topic, "steady", READY, HEALED).await;
+    let topic = ready.with_context(|| operator.last_words())?;
+    let after = spare_broker.topic(&name).await?.context("the topic")?;
+    ensure!(after.id == theirs.id, "{after:?} in the place of {theirs:?}");
+    ensure!(
+        topic.text("/status/topicId") == theirs.id,
+        "{}",
+        topic.data["status"]
+    );
+    ensure!(
+        (after.partitions, &after.config) == (before.partitions, &before.config),
+        "{after:?}, before {before:?}"
+    );
+    ensure!(spare_broker.readable(&name).await? == 1, "the client's record");
+    operator.kill().await?;
+    spare.broker.clear(&scene.prefix).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_ended_cut_off_and_beside_silence_it_does_what_was_asked_once() -> Result<()> {
     let test = "stopped_ended_cut_off_and_beside_silence_it_does_what_was_asked_once";
@@ -307,6 +301,7 @@ async fn stopped_ended_cut_off_and_beside_silence_it_does_what_was_asked_once() 
         stopped_and_continued(&plane, &spare).boxed_local(),
         told_to_stop(&plane, &spare).boxed_local(),
         watches_cut(&plane, &spare).boxed_local(),
+        created_by_a_client(&plane, &spare).boxed_local(),
     ];
     try_join_all(stories).await?;
     // What is timed has the plane for itself, and what harms Kafka has that.

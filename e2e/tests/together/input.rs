@@ -63,6 +63,34 @@ async fn what_the_schema_can_tell_is_refused_at_admission() -> Result<()> {
 }
 
 #[tokio::test]
+async fn objects_of_megabytes_are_refused_and_the_largest_that_is_not_is_read() -> Result<()> {
+    scene("megabytes", async |scene| {
+        scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
+        for kib in [1_400, 3_200] {
+            let mut spec = fixtures::topic(&scene.topic("large"), 1);
+            let value = "x".repeat(kib * 1024 / 64);
+            spec["config"] = (0..64).map(|key| (format!("key-{key}"), json!(value))).collect();
+            let told = refused(scene, Kind::Topic, spec).await?;
+            // By its size as a whole, or by the bound of a field.
+            let (whole, field) = (told.contains("too large"), told.contains("spec.config"));
+            ensure!(whole || field, "{kib} KiB: {}", &told[..told.len().min(500)]);
+        }
+        // Kubernetes takes annotations of 256 KiB together.
+        let spec = fixtures::topic(&scene.topic("large"), 1);
+        scene.apply(Kind::Topic, "large", spec).await?;
+        let note = json!({"metadata": {"annotations": {"e2e/note": "x".repeat(255 * 1024)}}});
+        scene.merge(Kind::Topic, "large", note).await?;
+        let grown = json!({"spec": {"partitions": 2}});
+        scene.merge(Kind::Topic, "large", grown).await?;
+        scene
+            .await_says(Kind::Topic, "large", ("Ready", "True", ""), SOON)
+            .await
+            .map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
 async fn what_only_kafka_can_tell_is_answered_by_a_condition() -> Result<()> {
     scene("config", async |scene| {
         scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;

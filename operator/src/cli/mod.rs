@@ -18,6 +18,7 @@ use tracing::{error, info};
 
 use crate::runtime::config::{Config, LogFormat};
 use crate::runtime::telemetry::{self, LogTo};
+use crate::runtime::watch::SILENCE;
 
 /// Runs Kafka's moving parts from Kubernetes objects.
 #[derive(Debug, Parser)]
@@ -86,6 +87,9 @@ async fn client(retries: bool) -> anyhow::Result<Client> {
         .await
         .context("could not find the Kubernetes API's address and credentials")?;
     config.default_retry = retries;
+    config.read_timeout = Some(SILENCE);
+    // From the request on, not from when its connection fell idle.
+    config.reset_reader_on_write = true;
     Client::try_from(config).context("could not set up the Kubernetes client")
 }
 

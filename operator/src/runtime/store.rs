@@ -2,7 +2,7 @@
 //! Never older than our last write, and without what was seen to go. May be stale otherwise: no destructive act rests on it
 //! alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -73,9 +73,33 @@ pub type Listener<K> = Box<dyn Fn(&Key, Option<&Entry<K>>, Option<&Entry<K>>) + 
 
 struct Known<K> {
     objects: HashMap<Key, Entry<K>>,
-    /// The uids of objects that were seen to go, and when: the answer to a write of ours may come after that, and an
-    /// object it brought back would stay for ever.
-    gone: HashMap<String, Instant>,
+    gone: Gone,
+}
+
+/// The uids of objects that were seen to go, for a while: the answer to a write of ours may come after that, and an object
+/// it brought back would stay for ever.
+#[derive(Debug, Default)]
+struct Gone {
+    uids: HashSet<String>,
+    /// The same, and when each was seen to go; the oldest first.
+    order: VecDeque<(Instant, String)>,
+}
+
+impl Gone {
+    fn holds(&self, uid: &str) -> bool {
+        self.uids.contains(uid)
+    }
+
+    fn remember(&mut self, uid: &str, now: Instant) {
+        let old = |(at, _): &&(Instant, String)| now.duration_since(*at) >= REMEMBERED;
+        let old = self.order.iter().take_while(old).count();
+        for (_, uid) in self.order.drain(..old) {
+            self.uids.remove(&uid);
+        }
+        if self.uids.insert(uid.to_owned()) {
+            self.order.push_back((now, uid.to_owned()));
+        }
+    }
 }
 
 struct Inner<K> {
@@ -104,7 +128,7 @@ impl<K> Default for Store<K> {
         Self(Arc::new(Inner {
             known: RwLock::new(Known {
                 objects: HashMap::new(),
-                gone: HashMap::new(),
+                gone: Gone::default(),
             }),
             listeners: RwLock::default(),
             unsynced: watch::Sender::new(0),
@@ -166,7 +190,7 @@ impl<K: Resource> Store<K> {
         let old = {
             let mut known = self.write();
             let uid = entry.meta().uid.as_deref();
-            if uid.is_some_and(|uid| known.gone.contains_key(uid)) {
+            if uid.is_some_and(|uid| known.gone.holds(uid)) {
                 return;
             }
             if let Some(newest) = known.objects.get(key)
@@ -186,9 +210,7 @@ impl<K: Resource> Store<K> {
         let old = {
             let mut known = self.write();
             if let Some(uid) = uid {
-                let now = Instant::now();
-                known.gone.retain(|_, at| now.duration_since(*at) < REMEMBERED);
-                known.gone.insert(uid.to_owned(), now);
+                known.gone.remember(uid, Instant::now());
             }
             match known.objects.get(key) {
                 Some(found) if uid.is_none() || found.meta().uid.as_deref() == uid => {
@@ -323,7 +345,9 @@ mod tests {
         // Nothing is remembered for ever.
         tokio::time::advance(REMEMBERED).await;
         store.forget(&key, Some("2"));
-        assert_eq!(store.read().gone.len(), 1);
+        let known = store.read();
+        assert!(known.gone.holds("2") && !known.gone.holds("1"));
+        assert_eq!(known.gone.order.len(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -20,6 +21,9 @@ use super::store::{Broken, Entry, Store};
 
 /// How long the API server keeps one watch open. A dead link is noticed a little later than this.
 pub(super) const WATCH_SECONDS: u32 = 120;
+/// How long a connection to the API server may bring nothing while something is awaited on it: longer than a watch of which
+/// nothing is told. A list, or the begin of a watch, has no other end on a dead link.
+pub const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 15);
 
 /// Which objects a watch sees.
 #[derive(Clone, Debug, Default)]

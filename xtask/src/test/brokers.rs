@@ -11,8 +11,10 @@ use crate::kafka::{self, Spec};
 pub(super) const SPARE: &str = "ottla-test-kafka";
 /// Where the one of one broker runs.
 pub(super) const LONE: &str = "ottla-test-lone-kafka";
-/// What tests cannot wait for otherwise: that the brokers look at retention.
-const OVERRIDES: [(&str, &str); 2] = [
+/// What tests cannot wait for otherwise: that the brokers look at retention. And what many a Kafka has: a topic is created for
+/// whoever writes to one that is not there, so nothing of ours may ask for one by accident.
+const OVERRIDES: [(&str, &str); 3] = [
+    ("auto.create.topics.enable", "true"),
     ("log.retention.check.interval.ms", "1000"),
     ("log.initial.task.delay.ms", "1000"),
 ];
