@@ -11,12 +11,15 @@ use crate::kafka::{self, Spec};
 pub(super) const SPARE: &str = "ottla-test-kafka";
 /// Where the one of one broker runs.
 pub(super) const LONE: &str = "ottla-test-lone-kafka";
-/// What tests cannot wait for otherwise: that the brokers look at retention. And what many a Kafka has: a topic is created for
-/// whoever writes to one that is not there, so nothing of ours may ask for one by accident.
-const OVERRIDES: [(&str, &str); 3] = [
+/// What tests cannot wait for otherwise, or not see. Also what many a Kafka has: a topic is created for whoever writes to one
+/// that is not there, so nothing of ours may ask for one by accident.
+const OVERRIDES: [(&str, &str); 4] = [
     ("auto.create.topics.enable", "true"),
+    // The brokers look at retention.
     ("log.retention.check.interval.ms", "1000"),
     ("log.initial.task.delay.ms", "1000"),
+    // A broker that stands still counts as alive for so long: what waits for its replicas is seen to wait.
+    ("broker.session.timeout.ms", "60000"),
 ];
 
 fn specs() -> [Spec; 2] {
