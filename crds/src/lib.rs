@@ -40,6 +40,8 @@ pub use topic::{KafkaTopic, KafkaTopicSpec, KafkaTopicStatus};
 pub const GROUP: &str = "ottla.dev";
 /// The one version served and stored.
 pub const VERSION: &str = "v1alpha1";
+/// How the names of our finalizers, labels and annotations begin.
+pub const PREFIX: &str = "ottla.dev/";
 /// Finalizer on a [`KafkaTopic`] whose deletion must act on Kafka: it deletes the topic, or takes a throttle off it.
 pub const TOPIC_FINALIZER: &str = "ottla.dev/topic";
 /// Finalizer on a [`KafkaCluster`] whose brokers carry a throttle of ours.

@@ -117,6 +117,18 @@ impl Process {
         Ok(())
     }
 
+    /// The most memory it ever had, in KiB.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let pid = self.child.id().context("the operator has ended")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak
+            .context("Linux tells no VmHWM")?
+            .trim()
+            .trim_end_matches(" kB");
+        peak.parse().with_context(|| format!("VmHWM is {peak}"))
+    }
+
     /// Sends it a signal.
     pub async fn signal(&self, name: &str) -> Result<()> {
         signal(self.child.id().context("the operator has ended")?, name).await

@@ -12,6 +12,7 @@ use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 
 use crate::broker::Broker;
+use crate::fixtures;
 use crate::live::Live;
 use crate::object::{Kind, Look};
 use crate::plane::Plane;
@@ -193,6 +194,16 @@ impl Scene {
             object.says(condition, status, reason)
         })
         .await
+    }
+
+    /// The cluster's Kafka, and `topic`, a topic of three partitions, which is Ready.
+    pub async fn with_topic(&self) -> Result<()> {
+        self.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
+        let spec = fixtures::topic(&self.topic("records"), 3);
+        self.apply(Kind::Topic, "topic", spec).await?;
+        self.await_says(Kind::Topic, "topic", ("Ready", "True", ""), 60)
+            .await
+            .map(drop)
     }
 
     /// Deletes an object and awaits that it is gone.

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
 use futures::future::try_join_all;
-use kube::api::DeleteParams;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use ottla_e2e::api_proxy::{ApiProxy, Fault, Which};
-use ottla_e2e::object::{Kind, Look};
+use ottla_e2e::object::{API, Kind, Look};
 use ottla_e2e::plane::{Caller, Plane};
 use ottla_e2e::spare::{self, Spare};
 use ottla_e2e::sweep::Metadata;
 use ottla_e2e::wait::throughout;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::own::{HEALED, READY, grow, grows, in_kafka, rig, stage, start};
 
@@ -21,6 +22,10 @@ use crate::own::{HEALED, READY, grow, grows, in_kafka, rig, stage, start};
 const BUSY: (Duration, u8) = (Duration::from_secs(10), 2);
 /// Topics that are asked for meanwhile.
 const STORM: usize = 100;
+/// Objects with notes, and how many bytes each has of them.
+const NOTES: (usize, usize) = (400, 255 * 1024);
+/// Half of what the chart lets the operator have, in KiB.
+const LIMIT: u64 = 128 * 1024;
 /// How long a link is dead: longer than a watch on it is believed in, so that its successors die as well.
 const DEAD: Duration = Duration::from_secs(150);
 /// Within this a change is seen on a link that lives again: the longest that an answer is waited for, and a margin.
@@ -120,6 +125,43 @@ async fn an_api_server_that_is_too_busy_or_behind_changes_nothing_in_the_end() -
         yesterdays_list(&plane, &spare).boxed_local(),
     ];
     try_join_all(stories).await.map(drop)
+}
+
+/// Objects that somebody filled with notes up to the API server's limit, far more of them than the operator has memory for, do
+/// not fill its memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_full_of_notes_do_not_fill_the_memory() -> Result<()> {
+    let test = "objects_full_of_notes_do_not_fill_the_memory";
+    let Some((_live, plane, spare)) = rig(test).await? else {
+        return Ok(());
+    };
+    let _shared = spare::shared().await;
+    let (scene, operator) = stage(&plane, &spare, "notes", &plane.url()).await?;
+    operator.kill().await?;
+    let api = scene.api(Kind::Topic);
+    let written = stream::iter(0..NOTES.0).map(async |number| {
+        let topic: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": API, "kind": Kind::Topic.name(),
+            "metadata": {"name": format!("t{number:03}"), "annotations": {"e2e/note": "x".repeat(NOTES.1)}},
+            "spec": {"clusterRef": {"name": "nowhere"}},
+        }))?;
+        api.create(&PostParams::default(), &topic).await?;
+        anyhow::Ok(())
+    });
+    written.buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    let operator = start(&plane, &scene, &plane.url()).await?;
+    let last = format!("t{:03}", NOTES.0 - 1);
+    for name in ["t000", &last] {
+        let told = ("Ready", "False", "ClusterNotFound");
+        let seen = scene.await_says(Kind::Topic, name, told, HEALED).await;
+        seen.with_context(|| operator.last_words())?;
+    }
+    grows(&scene, &operator, 2, "notes").await?;
+    let (peak, notes) = (operator.peak_memory()?, NOTES.0 * NOTES.1 / 1024);
+    eprintln!("{peak} KiB at most, beside {notes} KiB of notes");
+    ensure!(peak < LIMIT, "{peak} KiB, beside {notes} KiB of notes");
+    operator.kill().await?;
+    spare.broker.clear(&scene.prefix).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

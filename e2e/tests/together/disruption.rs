@@ -6,17 +6,6 @@ use ottla_e2e::object::{Kind, Look};
 use ottla_e2e::{Scene, fixtures, node, scene};
 use serde_json::{Value, json};
 
-async fn with_topic(scene: &Scene) -> Result<()> {
-    scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
-    scene
-        .apply(Kind::Topic, "topic", fixtures::topic(&scene.topic("records"), 3))
-        .await?;
-    scene
-        .await_says(Kind::Topic, "topic", ("Ready", "True", ""), 60)
-        .await
-        .map(drop)
-}
-
 fn producer(records: i64, rate: i64) -> Value {
     json!({
         "topicRef": {"name": "topic"}, "replicas": 1, "stopAfter": {"records": records},
@@ -35,7 +24,7 @@ fn consumer(scene: &Scene, replicas: i64) -> Value {
 #[tokio::test]
 async fn a_producer_killed_mid_run_leaves_an_unclosed_incarnation_and_no_loss() -> Result<()> {
     scene("kill-producer", async |scene| {
-        with_topic(scene).await?;
+        scene.with_topic().await?;
         scene
             .apply(Kind::Consumer, "consumer", consumer(scene, 1))
             .await?;
@@ -68,7 +57,7 @@ async fn a_producer_killed_mid_run_leaves_an_unclosed_incarnation_and_no_loss() 
 #[tokio::test]
 async fn a_consumer_killed_mid_run_redelivers_and_duplicates_nothing() -> Result<()> {
     scene("kill-consumer", async |scene| {
-        with_topic(scene).await?;
+        scene.with_topic().await?;
         scene
             .apply(Kind::Producer, "producer", producer(30_000, 1_500))
             .await?;

@@ -11,18 +11,6 @@ use serde_json::{Value, json};
 
 const RECORDS: i64 = 5_000;
 
-/// The cluster, and a topic of three partitions.
-async fn with_topic(scene: &Scene) -> Result<()> {
-    scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
-    scene
-        .apply(Kind::Topic, "topic", fixtures::topic(&scene.topic("records"), 3))
-        .await?;
-    scene
-        .await_says(Kind::Topic, "topic", ("Ready", "True", ""), 45)
-        .await
-        .map(drop)
-}
-
 fn consumer(scene: &Scene) -> Value {
     json!({
         "topicRef": {"name": "topic"}, "groupId": scene.topic("group"), "replicas": 1,
@@ -40,7 +28,7 @@ fn producer(drill: &Value) -> Value {
 
 /// Runs a producer with that drill and answers the consumer once its verdict stands.
 async fn judged(scene: &Scene, drill: &Value) -> Result<DynamicObject> {
-    with_topic(scene).await?;
+    scene.with_topic().await?;
     scene.apply(Kind::Producer, "producer", producer(drill)).await?;
     scene.apply(Kind::Consumer, "consumer", consumer(scene)).await?;
     let judged = |object: &DynamicObject| {
@@ -135,7 +123,7 @@ async fn a_loss_and_a_duplicate_do_not_hide_each_other() -> Result<()> {
 #[tokio::test]
 async fn nothing_sent_is_never_a_pass() -> Result<()> {
     scene("empty", async |scene| {
-        with_topic(scene).await?;
+        scene.with_topic().await?;
         scene.apply(Kind::Consumer, "consumer", consumer(scene)).await?;
         let told = |object: &DynamicObject| object.says("Verified", "Unknown", "NoEvidence");
         scene
@@ -161,7 +149,7 @@ async fn nothing_sent_is_never_a_pass() -> Result<()> {
 #[tokio::test]
 async fn a_consumer_before_any_producer_waits_and_then_passes() -> Result<()> {
     scene("consumer-first", async |scene| {
-        with_topic(scene).await?;
+        scene.with_topic().await?;
         scene.apply(Kind::Consumer, "consumer", consumer(scene)).await?;
         let running = |object: &DynamicObject| object.says("Ready", "True", "Running");
         let early = scene

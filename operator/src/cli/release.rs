@@ -9,14 +9,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client, ResourceExt};
+use ottla_crds::PREFIX;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::runtime::lease::LeaseName;
 
-/// Prefix of every finalizer of ours.
-const OURS: &str = "ottla.dev/";
 /// The kinds that may carry one.
 const KINDS: [(&str, &str); 5] = [
     ("KafkaTopicPurge", "kafkatopicpurges"),
@@ -105,7 +104,7 @@ async fn release_kind(
         if !object
             .finalizers()
             .iter()
-            .any(|finalizer| finalizer.starts_with(OURS))
+            .any(|finalizer| finalizer.starts_with(PREFIX))
         {
             continue;
         }
@@ -129,7 +128,7 @@ async fn strip(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
         let kept: Vec<&String> = object
             .finalizers()
             .iter()
-            .filter(|f| !f.starts_with(OURS))
+            .filter(|f| !f.starts_with(PREFIX))
             .collect();
         let patch = json!({
             "metadata": { "resourceVersion": object.metadata.resource_version, "finalizers": kept }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
+use ottla_crds::PREFIX;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -121,7 +122,7 @@ pub async fn release_broken<K: Watched>(ctx: &Context, entry: &Entry<K>) -> Resu
         .clone()
         .unwrap_or_default()
         .into_iter()
-        .partition(|one| one.starts_with("ottla.dev/"));
+        .partition(|one| one.starts_with(PREFIX));
     if ours.is_empty() {
         return Ok(());
     }

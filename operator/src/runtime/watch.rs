@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
+use ottla_crds::PREFIX;
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
@@ -19,6 +20,8 @@ use super::key::Key;
 use super::metrics::Metrics;
 use super::store::{Broken, Entry, Store};
 
+/// Objects of one answer to a list: all of them are in memory at once, and each may have half a megabyte.
+const PAGE: u32 = 100;
 /// How long the API server keeps one watch open. A dead link is noticed a little later than this.
 pub(super) const WATCH_SECONDS: u32 = 120;
 /// How long a connection to the API server may bring nothing while something is awaited on it: longer than a watch of which
@@ -63,7 +66,7 @@ pub async fn watch<K: Watched>(client: Client, scope: Scope, store: Store<K>, me
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let mut config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
     if let Some(labels) = &scope.labels {
         config = config.labels(labels);
     }
@@ -103,12 +106,12 @@ pub async fn watch<K: Watched>(client: Client, scope: Scope, store: Store<K>, me
     }
 }
 
-/// Takes off what makes up more than half of an object and nobody reads: who set which field, and the spec as kubectl
-/// applied it.
+/// Takes off what makes up more than half of an object and nobody reads: who set which field, and the annotations of others,
+/// among them the spec as kubectl applied it. They may come to 256 KiB an object.
 pub(super) fn slim(metadata: &mut ObjectMeta) {
     metadata.managed_fields = None;
     if let Some(annotations) = &mut metadata.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        annotations.retain(|key, _| key.starts_with(PREFIX));
     }
 }
 
@@ -134,5 +137,29 @@ pub(crate) fn read<K: Watched>(DeserializeGuard(object): DeserializeGuard<K>) ->
                 })),
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_annotations_ours_alone_are_kept() {
+        let annotations = [
+            ("ottla.dev/purges", "[]"),
+            ("kubectl.kubernetes.io/last-applied-configuration", "{}"),
+            ("ottla.devious/note", "a"),
+        ];
+        let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let mut metadata = ObjectMeta {
+            annotations: Some(annotations.into()),
+            managed_fields: Some(vec![]),
+            ..ObjectMeta::default()
+        };
+        slim(&mut metadata);
+        let kept: Vec<String> = metadata.annotations.unwrap().into_keys().collect();
+        assert_eq!(kept, ["ottla.dev/purges"]);
+        assert_eq!(metadata.managed_fields, None);
     }
 }
