@@ -31,6 +31,8 @@ const CROWD: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing may be written before a scene counts as at rest.
 const REST: Duration = Duration::from_millis(400);
+/// How long an operator may take from its start to what is left to do when all is settled.
+const LEFT: Duration = Duration::from_secs(4);
 /// How late an operator hears of what it wrote.
 const LATE: Duration = Duration::from_secs(5);
 /// Old records of each partition, made so long ago.
@@ -168,13 +170,18 @@ impl<'a> Sweeps<'a> {
                 story.act(&case.scene).await?;
                 for (life, point) in points.iter().enumerate() {
                     let doomed = Process::start(self.recipe(case, life, Some(point))?).await?;
-                    if story.is_told_alike() {
+                    if life == 0 && story.is_told_alike() {
                         doomed.dies(PATIENCE).await?;
                     } else {
-                        // Then this time the point may not come before the end, and it is killed there.
+                        // The point may not come: the life before may have done all there was, or do it in another order.
+                        let over = async {
+                            story.settled(&case.scene).await?;
+                            tokio::time::sleep(LEFT).await;
+                            anyhow::Ok(())
+                        };
                         tokio::select! {
                             died = doomed.dies(PATIENCE) => died?,
-                            settled = story.settled(&case.scene) => settled?,
+                            over = over => over?,
                         }
                     }
                 }

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 3;
 /// What befalls the operator at the points that a story has.
 type Troubles = fn(Story, &[String]) -> Vec<Trouble>;
 
-async fn swept(test: &str, troubles: Troubles, rounds: usize) -> Result<()> {
+async fn swept(test: &str, troubles: Troubles) -> Result<()> {
     let Some(live) = Live::connect(test).await? else {
         return Ok(());
     };
@@ -27,44 +27,40 @@ async fn swept(test: &str, troubles: Troubles, rounds: usize) -> Result<()> {
     let _own = ottla_e2e::spare::alone().await;
     let spare = Spare::find(&live).await?;
     let sweeps = Sweeps::new(&plane, &spare);
-    for _ in 0..rounds {
-        let began = Instant::now();
-        let told = stream::iter(Story::ALL).map(|story| sweeps.sweep(story, troubles).boxed_local());
-        let all: Vec<_> = told.buffer_unordered(AT_ONCE).try_collect().await?;
-        let told = began.elapsed();
-        let metadata = Metadata::read(&spare.broker).await?;
-        let mut wrong = vec![];
-        for swept in &all {
-            eprintln!("{:?}: {} tellings", swept.story, swept.cases());
-            wrong.extend(swept.differences(&metadata));
-        }
-        eprintln!("told in {told:?}, judged after {:?}", began.elapsed());
-        ensure!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
-        spare.broker.clear("e2e-").await?;
+    let began = Instant::now();
+    let told = stream::iter(Story::ALL).map(|story| sweeps.sweep(story, troubles).boxed_local());
+    let all: Vec<_> = told.buffer_unordered(AT_ONCE).try_collect().await?;
+    let told = began.elapsed();
+    let metadata = Metadata::read(&spare.broker).await?;
+    let mut wrong = vec![];
+    for swept in &all {
+        eprintln!("{:?}: {} tellings", swept.story, swept.cases());
+        wrong.extend(swept.differences(&metadata));
     }
-    Ok(())
+    eprintln!("told in {told:?}, judged after {:?}", began.elapsed());
+    ensure!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    spare.broker.clear("e2e-").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes five minutes: cargo xtask test --soak"]
 async fn killed_at_every_write_it_ends_as_without_a_fault() -> Result<()> {
-    swept("killed_at_every_write_it_ends_as_without_a_fault", killed, 1).await
+    swept("killed_at_every_write_it_ends_as_without_a_fault", killed).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes, and was not seen to pass yet: cargo xtask test --soak"]
+#[ignore = "takes four minutes: cargo xtask test --soak"]
 async fn whatever_is_lost_or_refused_on_the_wire_it_ends_as_without_a_fault() -> Result<()> {
     let test = "whatever_is_lost_or_refused_on_the_wire_it_ends_as_without_a_fault";
-    swept(test, on_the_wire, 1).await
+    swept(test, on_the_wire).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: cargo xtask test --soak"]
+#[ignore = "takes five minutes: cargo xtask test --soak"]
 async fn killed_twice_at_every_write_it_ends_as_without_a_fault() -> Result<()> {
     swept(
         "killed_twice_at_every_write_it_ends_as_without_a_fault",
         killed_twice,
-        3,
     )
     .await
 }
