@@ -1,4 +1,4 @@
-# kube-proxy calls nft and conntrack.
+# kube-proxy calls iptables-restore and conntrack.
 ARG BASE
 FROM ${BASE}
 COPY kube-proxy /usr/local/bin/kube-proxy
