@@ -24,8 +24,8 @@ const BUSY: (Duration, u8) = (Duration::from_secs(10), 2);
 const STORM: usize = 100;
 /// Objects with notes, and how many bytes each has of them.
 const NOTES: (usize, usize) = (400, 255 * 1024);
-/// Half of what the chart lets the operator have, in KiB.
-const LIMIT: u64 = 128 * 1024;
+/// Three quarters of what the chart lets the operator have, in KiB.
+const LIMIT: u64 = 192 * 1024;
 /// How long a link is dead: longer than a watch on it is believed in, so that its successors die as well.
 const DEAD: Duration = Duration::from_secs(150);
 /// Within this a change is seen on a link that lives again: the longest that an answer is waited for, and a margin.

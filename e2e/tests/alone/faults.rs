@@ -259,7 +259,7 @@ async fn created_by_a_client(plane: &Plane, spare: &Spare) -> Result<()> {
         "topicRef": {"name": "steady"}, "method": "Recreate", "confirm": name, "cut": {"type": "All"},
     });
     scene.apply(Kind::Purge, "anew", purge).await?;
-    let doomed = Process::start(recipe(Some("after:kafka.delete_topics#1=abort"))?).await?;
+    let doomed = Process::start(recipe(Some("before:kafka.create_topics#1=abort"))?).await?;
     doomed.dies(Duration::from_secs(HEALED)).await?;
     spare_broker.create_by_writing(&name).await?;
     let theirs = spare_broker.topic(&name).await?.context("the client's topic")?;
