@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
 use futures::future::try_join_all;
+use kube::api::DynamicObject;
 use ottla_e2e::api_proxy::ApiProxy;
 use ottla_e2e::kafka_proxy::KafkaProxy;
 use ottla_e2e::live::Live;
@@ -272,15 +273,13 @@ async fn created_by_a_client(plane: &Plane, spare: &Spare) -> Result<()> {
     let complete = ("Complete", "True", "Complete");
     let done = scene.await_says(Kind::Purge, "anew", complete, HEALED).await;
     done.with_context(|| operator.last_words())?;
-    let ready = scene.await_says(Kind::Topic, "steady", READY, HEALED).await;
-    let topic = ready.with_context(|| operator.last_words())?;
+    let what = "Ready with the client's topic";
+    let theirs_and_ready =
+        |topic: &DynamicObject| topic.text("/status/topicId") == theirs.id && topic.says("Ready", "True", "");
+    let ready = scene.await_object(Kind::Topic, "steady", what, HEALED, theirs_and_ready);
+    ready.await.with_context(|| operator.last_words())?;
     let after = spare_broker.topic(&name).await?.context("the topic")?;
     ensure!(after.id == theirs.id, "{after:?} in the place of {theirs:?}");
-    ensure!(
-        topic.text("/status/topicId") == theirs.id,
-        "{}",
-        topic.data["status"]
-    );
     ensure!(
         (after.partitions, &after.config) == (before.partitions, &before.config),
         "{after:?}, before {before:?}"
