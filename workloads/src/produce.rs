@@ -7,6 +7,7 @@ mod closing;
 mod drill;
 mod keys;
 mod ledger;
+mod opening;
 mod pace;
 mod sender;
 
@@ -166,22 +167,6 @@ impl<'a> Work<'a> {
             }
             self.begin_anew()?;
         }
-    }
-
-    /// Asks for the topic's partitions until it has some.
-    fn connect(&mut self) -> Result<(), ClientError> {
-        while self.partitions == 0 && !self.board.stopping() {
-            self.board.beat();
-            self.look_at_credentials();
-            self.revive()?;
-            self.look_at_partitions();
-            if self.partitions == 0 {
-                self.poll(BACKOFF);
-                self.publish();
-            }
-        }
-        self.board.set_ready(self.partitions > 0);
-        Ok(())
     }
 
     fn look_at_partitions(&mut self) {

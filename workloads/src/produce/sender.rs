@@ -166,6 +166,14 @@ impl Sender {
         }))
     }
 
+    /// Asks a partition's leader for its offsets, as a sign that it serves it.
+    pub(super) fn serves(&self, partition: i32) -> Result<(), KafkaError> {
+        let client = self.producer.client();
+        client
+            .fetch_watermarks(&self.topic, partition, METADATA_TIMEOUT)
+            .map(drop)
+    }
+
     /// Hands a record over. `Ok(false)` when the queue is full: try again after [`Sender::poll`].
     pub(super) fn send(
         &self,
