@@ -1,7 +1,8 @@
 //! How a producer begins: it learns of the topic's partitions, and waits until each is served.
 //!
-//! A topic that was just created is known before its leaders serve it. A leader that does not yet refuses the first batch and may take the
-//! second: a first batch was seen to be confirmed and not in the log. So nothing is sent before every leader has answered.
+//! A topic that was just created is known before its leaders serve it. A leader that does not yet refuses the first batch of an idempotent
+//! producer and may take the second, because it knows no sequence of that producer (KIP-360); librdkafka takes the second's confirmation
+//! for that of both, and the first is lost. So nothing is sent before every leader has answered.
 
 use std::time::{Duration, Instant};
 
