@@ -32,7 +32,7 @@ const ALONE: &[&str] = &["--test", "alone"];
 /// e2e tests at the same time: the node has few cores, but most of a test is waiting.
 const THREADS: &str = "--test-threads=8";
 /// Of those that need the cluster for themselves some outlive each other; who does not waits by itself.
-const FEW: &str = "--test-threads=4";
+const FEW: &str = "--test-threads=6";
 const ONE: &str = "--test-threads=1";
 /// What is run against the newest Kafka too.
 const CONTRACT: [&str; 3] = ["contract", "live", "kafka"];
