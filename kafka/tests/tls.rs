@@ -60,9 +60,9 @@ impl Broker {
 fn client(address: HostPort, tls: Option<Tls>) -> KafkaAdmin {
     let security = Security { tls, sasl: None };
     let mut config = ConnectionConfig::new(vec![address], security);
-    config.timeouts.connect = Duration::from_secs(1);
-    config.timeouts.request = Duration::from_secs(1);
-    config.timeouts.operation = Duration::from_secs(5);
+    config.timeouts.connect = Duration::from_secs(5);
+    config.timeouts.request = Duration::from_secs(5);
+    config.timeouts.operation = Duration::from_secs(20);
     KafkaAdmin::new(config)
 }
 
