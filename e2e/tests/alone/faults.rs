@@ -12,14 +12,13 @@ use ottla_e2e::kafka_proxy::KafkaProxy;
 use ottla_e2e::live::Live;
 use ottla_e2e::object::{Kind, Look};
 use ottla_e2e::plane::{Caller, Part, Plane};
-use ottla_e2e::process::{Process, Recipe};
 use ottla_e2e::spare::{self, Spare};
 use ottla_e2e::sweep::Metadata;
 use ottla_e2e::wait::throughout;
 use ottla_e2e::{fixtures, node};
 use serde_json::json;
 
-use crate::own::{HEALED, READY, grow, grows, in_kafka, rig, stage, start};
+use crate::own::{HEALED, READY, grow, grows, in_kafka, rig, stage, start, start_doomed};
 
 /// How long something hangs: longer than the longest wait for one answer of the API server would be too long for a test.
 const HANGS: Duration = Duration::from_secs(8);
@@ -247,20 +246,11 @@ async fn created_by_a_client(plane: &Plane, spare: &Spare) -> Result<()> {
     let before = spare_broker.topic(&name).await?.context("the topic")?;
     operator.kill().await?;
 
-    let recipe = |failpoint: Option<&str>| {
-        anyhow::Ok(Recipe {
-            kubeconfig: plane.kubeconfig(Caller::Operator, &url)?,
-            namespaces: vec![scene.namespace.clone()],
-            log: plane.file(&format!("{}.log", scene.namespace)),
-            failpoint: failpoint.map(str::to_owned),
-            ..Recipe::default()
-        })
-    };
     let purge = json!({
         "topicRef": {"name": "steady"}, "method": "Recreate", "confirm": name, "cut": {"type": "All"},
     });
     scene.apply(Kind::Purge, "anew", purge).await?;
-    let doomed = Process::start(recipe(Some("before:kafka.create_topics#1=abort"))?).await?;
+    let doomed = start_doomed(plane, &scene, &url, "before:kafka.create_topics#1=abort").await?;
     doomed.dies(Duration::from_secs(HEALED)).await?;
     spare_broker.create_by_writing(&name).await?;
     let theirs = spare_broker.topic(&name).await?.context("the client's topic")?;
@@ -269,7 +259,7 @@ async fn created_by_a_client(plane: &Plane, spare: &Spare) -> Result<()> {
         "{theirs:?}, before {before:?}"
     );
 
-    let operator = Process::start(recipe(None)?).await?;
+    let operator = start(plane, &scene, &url).await?;
     let complete = ("Complete", "True", "Complete");
     let done = scene.await_says(Kind::Purge, "anew", complete, HEALED).await;
     done.with_context(|| operator.last_words())?;

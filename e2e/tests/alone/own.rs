@@ -18,14 +18,31 @@ pub(crate) const HEALED: u64 = 60;
 
 /// Starts an operator on one scene.
 pub(crate) async fn start(plane: &Plane, scene: &Scene, url: &str) -> Result<Process> {
+    Process::start(recipe(plane, scene, url)?).await
+}
+
+/// The same, with something that happens at one point.
+pub(crate) async fn start_doomed(
+    plane: &Plane,
+    scene: &Scene,
+    url: &str,
+    failpoint: &str,
+) -> Result<Process> {
     Process::start(Recipe {
+        failpoint: Some(failpoint.to_owned()),
+        ..recipe(plane, scene, url)?
+    })
+    .await
+}
+
+fn recipe(plane: &Plane, scene: &Scene, url: &str) -> Result<Recipe> {
+    Ok(Recipe {
         kubeconfig: plane.kubeconfig(Caller::Operator, url)?,
         namespaces: vec![scene.namespace.clone()],
         log: plane.file(&format!("{}.log", scene.namespace)),
         trace: Some(plane.file(&format!("{}.trace", scene.namespace))),
         ..Recipe::default()
     })
-    .await
 }
 
 /// A scene with an operator, and one topic of one partition that is Ready.
