@@ -84,7 +84,8 @@ pub trait Admin: Send + Sync + 'static {
     ) -> BoxFuture<'_, Batch<TopicPartition, Option<Moving>>>;
 
     /// Deletes topics by id: a topic created anew under the same name is never hit. A topic that is gone already
-    /// answers `UNKNOWN_TOPIC_ID`.
+    /// answers `UNKNOWN_TOPIC_ID`. What was deleted here is neither described nor listed from then on, though a broker
+    /// that lags still shows it.
     fn delete_topics(&self, ids: BTreeSet<TopicId>) -> BoxFuture<'_, Batch<TopicId, ()>>;
 
     /// Reads the first or the next offset of partitions from their leaders (read-uncommitted).

@@ -3,6 +3,7 @@
 mod admin;
 mod brokers;
 mod configs;
+mod deleted;
 mod groups;
 mod lane;
 mod leaders;

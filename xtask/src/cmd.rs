@@ -187,6 +187,9 @@ impl Cmd {
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))
             .process_group(0);
+        if self.program == "cargo" {
+            without_our_package(&mut command);
+        }
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
@@ -254,6 +257,17 @@ impl Cmd {
             text.chars().take(200).chain("…".chars()).collect()
         } else {
             text
+        }
+    }
+}
+
+/// Takes away what cargo told us of this package: build scripts that look at it (ring's does) would build anew whenever a
+/// checkout elsewhere, or cargo without us, comes next.
+fn without_our_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::deleted::Deleted;
 use crate::admin::{Broker, Cluster};
 use crate::config::{ConnectionConfig, HostPort};
 use crate::error::{ConnectCause, ConnectFailure};
@@ -94,6 +95,7 @@ pub(super) struct Pool {
     cluster: Slot<Arc<Cluster>>,
     connections: Mutex<HashMap<(HostPort, Purpose), ConnectionSlot>>,
     failures: Mutex<HashMap<HostPort, Instant>>,
+    deleted: Deleted,
 }
 
 impl Pool {
@@ -106,7 +108,13 @@ impl Pool {
             cluster: Slot::default(),
             connections: Mutex::default(),
             failures: Mutex::default(),
+            deleted: Deleted::default(),
         }
+    }
+
+    /// The topics that were deleted over these connections.
+    pub(super) fn deleted(&self) -> &Deleted {
+        &self.deleted
     }
 
     pub(super) fn observer(&self) -> &dyn Observer {

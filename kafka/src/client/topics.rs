@@ -71,7 +71,7 @@ impl Operation for ListTopics {
                 .topics
                 .iter()
                 .filter_map(|topic| match metadata::topic(topic) {
-                    Ok(Ok(topic)) => Some(Ok(topic)),
+                    Ok(Ok(topic)) => (!pool.deleted().contains(topic.id)).then_some(Ok(topic)),
                     // Deleted since the broker made its list.
                     Ok(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) => None,
                     Ok(Err(code)) => Some(Err(KafkaError::Refused {
@@ -108,7 +108,7 @@ impl Operation for DescribeTopics {
             let answers = reply.topics.iter().filter_map(|topic| {
                 let name = own_name(topic.name.as_deref()?)?;
                 let answer = match metadata::topic(topic) {
-                    Ok(Ok(topic)) => Ok(Some(topic)),
+                    Ok(Ok(topic)) => Ok(Some(topic).filter(|topic| !pool.deleted().contains(topic.id))),
                     Ok(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) => Ok(None),
                     Ok(Err(code)) => Err(KafkaError::Refused {
                         operation: Self::NAME,
@@ -261,11 +261,12 @@ impl Operation for DeleteTopics {
             })
             .await?;
             let answers = reply.responses.iter().map(|topic| {
-                let message = topic.error_message.as_deref();
-                (
-                    TopicId::from(topic.topic_id),
-                    answer(Self::NAME, topic.error_code, message, ()),
-                )
+                let (id, message) = (TopicId::from(topic.topic_id), topic.error_message.as_deref());
+                let gone = [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_ID];
+                if gone.contains(&ErrorCode::from(topic.error_code)) {
+                    pool.deleted().remember(id);
+                }
+                (id, answer(Self::NAME, topic.error_code, message, ()))
             });
             Ok(complete::<Self>(ids, answers.collect(), &address))
         }

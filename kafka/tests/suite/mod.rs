@@ -1,6 +1,7 @@
 //! What the admin port promises, asked of any implementation. Topics get fresh names and are deleted at the end.
 
 pub(crate) mod broker;
+mod deletions;
 mod records;
 mod replicas;
 
@@ -34,6 +35,7 @@ pub(crate) async fn run(port: Port) {
     run.bad_configuration_is_refused().await;
     run.partitions_only_grow().await;
     run.deletes_go_by_id().await;
+    run.what_was_deleted_is_not_shown_again().await;
     run.offsets_of_an_empty_topic_are_zero().await;
     run.empty_logs_have_no_record_of_any_time().await;
     run.records_are_deleted_up_to_the_high_watermark_and_by_policy()
@@ -423,23 +425,6 @@ impl Run {
             code(&self.grow(&self.name("absent"), 3).await),
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         );
-    }
-
-    async fn deletes_go_by_id(&self) {
-        let (name, first) = self.made("recreated", 1).await;
-        self.delete(first).await.unwrap();
-        self.eventually(&name, |topic| topic.is_none()).await;
-        assert_eq!(code(&self.delete(first).await), ErrorCode::UNKNOWN_TOPIC_ID);
-        let (_, second) = self.made("recreated", 1).await;
-        assert_ne!(first, second);
-        let refused = self.delete(first).await;
-        assert_eq!(
-            code(&refused),
-            ErrorCode::UNKNOWN_TOPIC_ID,
-            "an old id never hits the new topic"
-        );
-        assert_eq!(refused.unwrap_err().class(), Class::Decide);
-        assert_eq!(self.describe(&name).await.unwrap().id, second);
     }
 
     async fn offsets_of_an_empty_topic_are_zero(&self) {
