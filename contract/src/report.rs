@@ -79,8 +79,28 @@ pub struct SentIncarnation {
     pub closed: bool,
     /// Its closing records say that the share is done.
     pub share_done: bool,
-    /// What it sent to each partition.
+    /// What it sent to each partition, by partition.
     pub streams: Vec<SentStream>,
+}
+
+impl SentIncarnation {
+    /// Takes from what was said before what a pod's last words had no room for.
+    pub fn complete_from(&mut self, earlier: &Self) {
+        if self.streams.is_empty() {
+            self.streams.clone_from(&earlier.streams);
+        }
+        for stream in self
+            .streams
+            .iter_mut()
+            .filter(|stream| stream.closed_at.is_none())
+        {
+            // Ordered by partition, as a sender tells them.
+            let known = earlier
+                .streams
+                .binary_search_by_key(&stream.partition, |known| known.partition);
+            stream.closed_at = known.ok().and_then(|place| earlier.streams[place].closed_at);
+        }
+    }
 }
 
 /// What one incarnation sent to one partition.
@@ -91,6 +111,9 @@ pub struct SentStream {
     pub partition: i32,
     /// Sequence of the last record; the first one's is 0.
     pub last_sequence: u64,
+    /// Offset of the closing record, once that was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<i64>,
 }
 
 /// Quantiles, in microseconds.
@@ -198,7 +221,7 @@ pub struct PartitionSnapshot {
 pub struct Gap {
     /// Offset at which the log began then.
     pub to: i64,
-    /// Records known to have stood there, as far as later ones told.
+    /// Records, possibly none, known to have stood there, as far as later ones told.
     pub records: u64,
 }
 

@@ -1,8 +1,8 @@
 //! A pod's last words: the termination message, at most 3 KiB of JSON that still holds its report.
 //!
 //! Figures are always there. Lists travel packed; when they do not fit they are dropped in this order: delivered
-//! segments, evidence but for the first of each kind, what is known of gaps, then the lists themselves (a producer's
-//! streams, its oldest incarnations; a consumer's partitions, whose totals stay).
+//! segments, evidence but for the first of each kind, what is known of gaps (of a producer's streams: where they end), then
+//! the lists themselves (a producer's streams, its oldest incarnations; a consumer's partitions, whose totals stay).
 
 mod packed;
 
@@ -131,6 +131,14 @@ fn cut(text: &str) -> String {
 fn producer_candidates(report: &ProducerReport) -> Vec<(Report, Vec<u8>)> {
     let mut full = report.clone();
     full.last_error = full.last_error.as_deref().map(cut);
+    let mut endless = full.clone();
+    for stream in endless
+        .incarnations
+        .iter_mut()
+        .flat_map(|incarnation| &mut incarnation.streams)
+    {
+        stream.closed_at = None;
+    }
     let mut bare = full.clone();
     bare.truncated = true;
     bare.incarnations
@@ -139,7 +147,7 @@ fn producer_candidates(report: &ProducerReport) -> Vec<(Report, Vec<u8>)> {
     let mut few = bare.clone();
     few.incarnations
         .drain(..few.incarnations.len().saturating_sub(MAX_INCARNATIONS));
-    [full, bare, few]
+    [full, endless, bare, few]
         .into_iter()
         .map(|mut report| {
             let packed = packed::producer(&report);

@@ -5,6 +5,7 @@
 //! *Architecture Invariant:* figures of one partition are cumulative and travel with it, so the snapshot with the
 //! greatest progress stands for the partition. Two snapshots of a partition are never added up.
 
+mod gone;
 mod judge;
 
 use std::collections::BTreeMap;

@@ -280,6 +280,11 @@ pub struct KafkaConsumerStatus {
     /// The metadata.generation that this status was computed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Kafka's id of the topic that all figures are of, where topicRef names it. A topic that is created in its place is
+    /// counted anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub topic_id: Option<String>,
     /// Different records read. Closing records count in no figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,

@@ -344,10 +344,15 @@ pub struct KafkaProducerStatus {
 
 /// One process that sent records; a restarted one is another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Incarnation {
     /// Its random id, 16 hexadecimal digits.
     #[schemars(length(max = 32))]
     pub id: String,
+    /// Kafka's id of the topic that it sent to. Nobody looks for its records in a topic that was created in the place of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub topic_id: Option<String>,
     /// The pod it ran in.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
@@ -372,4 +377,7 @@ pub struct Stream {
     pub partition: i32,
     /// Sequence of the last record.
     pub last_sequence: i64,
+    /// Offset of the record that closed it. Absent: it is open, or where that record stands is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<i64>,
 }

@@ -305,7 +305,7 @@ impl<'a> Work<'a> {
                 self.latency.record(intended_ns, now_ns());
             }
             (Tag::Record(sequence), Err(error)) => self.fail(partition, sequence, &error),
-            (Tag::Closing, Ok(_)) => self.ledger.closed(partition),
+            (Tag::Closing, Ok(offset)) => self.ledger.closed(partition, offset),
             (Tag::Copy, Ok(_)) => {}
             (Tag::Copy | Tag::Closing, Err(error)) => {
                 self.note(format!(

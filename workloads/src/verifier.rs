@@ -70,6 +70,16 @@ impl Partition {
         }
     }
 
+    /// A partition that is read from the log's beginning on: what stood before `low` is gone.
+    #[must_use]
+    pub fn at_the_beginning(partition: i32, low: i64) -> Self {
+        let mut new = Self::new(partition, low);
+        if low > 0 {
+            new.open_gap(low);
+        }
+        new
+    }
+
     /// Number of the partition.
     #[must_use]
     pub fn number(&self) -> i32 {
@@ -288,7 +298,7 @@ impl Partition {
             counters: self.counters,
             streams: self.streams().collect(),
             evidence: self.evidence.clone(),
-            gaps: self.gaps.iter().copied().filter(|gap| gap.records > 0).collect(),
+            gaps: self.gaps.clone(),
             complete,
             approximate: self.approximate,
         }

@@ -28,6 +28,19 @@ pub(super) fn producer(report: &ProducerReport) -> Vec<u8> {
             out.signed(stream.partition.into()).number(stream.last_sequence);
         }
     }
+    // At the end and only where there are any, so that words of earlier releases can be read.
+    let streams = || {
+        report
+            .incarnations
+            .iter()
+            .flat_map(|incarnation| &incarnation.streams)
+    };
+    if streams().any(|stream| stream.closed_at.is_some()) {
+        for stream in streams() {
+            // One more than the offset, so that 0 stands for none.
+            out.signed(stream.closed_at.map_or(0, |at| at.saturating_add(1)));
+        }
+    }
     out.into_bytes()
 }
 
@@ -41,6 +54,7 @@ pub(super) fn read_producer(bytes: &[u8], report: &mut ProducerReport) -> Option
             Some(SentStream {
                 partition,
                 last_sequence: reader.number()?,
+                closed_at: None,
             })
         })?;
         Some(SentIncarnation {
@@ -50,6 +64,15 @@ pub(super) fn read_producer(bytes: &[u8], report: &mut ProducerReport) -> Option
             streams,
         })
     })?;
+    if !reader.is_empty() {
+        for stream in report
+            .incarnations
+            .iter_mut()
+            .flat_map(|incarnation| &mut incarnation.streams)
+        {
+            stream.closed_at = reader.signed()?.checked_sub(1).filter(|at| *at >= 0);
+        }
+    }
     reader.is_empty().then_some(())
 }
 

@@ -17,6 +17,8 @@ fn producer(partitions: i32) -> TerminationSummary {
         .map(|partition| SentStream {
             partition,
             last_sequence: 33_332,
+            // Where nobody confirms, none is known.
+            closed_at: (partition != 1).then_some(33_333),
         })
         .collect();
     let report = ProducerReport {
@@ -126,6 +128,15 @@ fn what_does_not_fit_is_dropped_and_said_so() {
     };
     assert_eq!(report.totals.unwrap().lost, 5000);
     assert!(report.partitions.is_empty());
+
+    let text = producer(400).to_message();
+    let Report::Producer(report) = TerminationSummary::from_message(&text).unwrap().report else {
+        panic!("a producer spoke")
+    };
+    let streams = &report.incarnations[0].streams;
+    assert!(
+        !report.truncated && streams.len() == 400 && streams.iter().all(|stream| stream.closed_at.is_none())
+    );
 
     let text = producer(5000).to_message();
     assert!(text.len() <= MAX_BYTES);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gone::Gone;
 use super::{Coverage, Facts, Reason, Verdict};
 use crate::ids::{Incarnation, RunId};
 use crate::report::{
@@ -44,6 +45,8 @@ struct World<'a> {
     shares: Shares,
     /// Incarnations that ended without closing.
     unclosed: BTreeSet<Incarnation>,
+    /// Streams that can be read to their end no longer.
+    gone: Gone,
 }
 
 impl<'a> World<'a> {
@@ -66,13 +69,15 @@ impl<'a> World<'a> {
             *records = (*records).max(stream.last_sequence.saturating_add(1));
         }
         let shares = shares(facts, &partitions);
-        let unclosed = unclosed(facts, &partitions, &shares);
+        let gone = Gone::of(facts, &partitions);
+        let unclosed = unclosed(facts, &partitions, &shares, &gone);
         Self {
             partitions,
             expected,
             met,
             shares,
             unclosed,
+            gone,
         }
     }
 
@@ -87,6 +92,8 @@ impl<'a> World<'a> {
         let totals = consumers.iter().filter_map(|report| report.totals);
         let mut counts = totals.fold(known, |sum, totals| sum.zip(totals, u64::max));
         counts.redelivered = counts.redelivered.saturating_add(overlap(consumers));
+        let unread = self.gone.purged.saturating_add(self.gone.expired);
+        counts.expired = counts.expired.saturating_add(unread);
         counts
     }
 
@@ -97,10 +104,9 @@ impl<'a> World<'a> {
             let gaps = snapshot.gaps.iter().filter(|gap| gap.to <= cut);
             gaps.fold(0_u64, |sum, gap| sum.saturating_add(gap.records))
         };
-        let found = self
-            .partitions
-            .values()
-            .fold(0_u64, |sum, snapshot| sum.saturating_add(below(snapshot)));
+        let found = self.partitions.values().fold(self.gone.purged, |sum, snapshot| {
+            sum.saturating_add(below(snapshot))
+        });
         found.max(facts.purged_before)
     }
 
@@ -121,8 +127,12 @@ impl<'a> World<'a> {
     }
 
     fn coverage(&self) -> Coverage {
+        let expected = self
+            .expected
+            .keys()
+            .filter(|stream| !self.gone.streams.contains(stream));
         Coverage {
-            expected_streams: self.expected.len() as u64,
+            expected_streams: expected.count() as u64,
             closed_streams: self.met.values().filter(|closed| **closed).count() as u64,
             expected_records: self
                 .expected
@@ -191,6 +201,7 @@ impl<'a> World<'a> {
             ));
         }
         let unseen = self.expected.keys().find(|stream| match self.met.get(stream) {
+            _ if self.gone.streams.contains(stream) => false,
             None => true,
             Some(closed) => facts.bounded && !closed,
         });
@@ -367,6 +378,7 @@ fn unclosed(
     facts: &Facts<'_>,
     partitions: &BTreeMap<i32, &PartitionSnapshot>,
     shares: &Shares,
+    ended: &Gone,
 ) -> BTreeSet<Incarnation> {
     let gone = facts.producers.iter().filter(|producer| producer.gone);
     let mut unclosed: BTreeSet<Incarnation> = gone
@@ -387,7 +399,9 @@ fn unclosed(
                 .iter()
                 .any(|s| s.incarnation == id && s.closing.is_some())
         };
-        for stream in snapshot.streams.iter().filter(|stream| stream.closing.is_none()) {
+        let open = snapshot.streams.iter().filter(|stream| stream.closing.is_none());
+        for stream in open.filter(|stream| !ended.streams.contains(&(stream.incarnation, snapshot.partition)))
+        {
             // A successor starts after its predecessor's death: what it closed, the other can close no more.
             let done = shares.get(&(stream.run, stream.share.index)).copied().flatten();
             if done.is_some_and(|(id, _)| id != stream.incarnation && (closed(id) || snapshot.complete)) {

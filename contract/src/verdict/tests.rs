@@ -62,6 +62,7 @@ fn sent(id: Incarnation, closed: bool) -> SentIncarnation {
         .map(|partition| SentStream {
             partition,
             last_sequence: 9,
+            closed_at: closed.then_some(10),
         })
         .to_vec();
     SentIncarnation {
@@ -169,6 +170,62 @@ fn what_a_purge_removed_is_purged_and_the_rest_expired(
         verdict.message
     );
     assert!(reason != Reason::Pass || verdict.message.contains("13 more were purged"));
+}
+
+/// Another run of two streams, closed at offset 10, of which nothing was met in partition 1 and four records in partition 0.
+fn with_one_gone() -> Scene {
+    let mut scene = pass();
+    scene.bounded = false;
+    scene.producers[0].0.incarnations.push(sent(B, true));
+    let begun = StreamSnapshot {
+        next: 4,
+        ..stream(B, None)
+    };
+    scene.partition(0).streams.push(begun);
+    scene.partition(0).gaps = vec![Gap { to: 20, records: 0 }];
+    scene.partition(1).gaps = vec![Gap { to: 20, records: 0 }];
+    scene
+}
+
+#[rstest]
+#[case::purged(&[(0, 20), (1, 20)], 0, (16, 0), Reason::Pass)]
+#[case::one_of_them_expired(&[(0, 20)], 0, (6, 10), Reason::Approximate)]
+#[case::the_purge_is_forgotten(&[], 16, (16, 0), Reason::Pass)]
+fn a_stream_that_is_gone_to_its_end_is_not_waited_for(
+    #[case] cuts: &[(i32, i64)],
+    #[case] before: u64,
+    #[case] expected: (u64, u64),
+    #[case] reason: Reason,
+) {
+    let mut scene = with_one_gone();
+    scene.purges = cuts.iter().copied().collect();
+    scene.purged_before = before;
+    let verdict = scene.judge();
+    assert_eq!((verdict.purged, verdict.counts.expired), expected);
+    assert_eq!(verdict.reason, reason, "{}", verdict.message);
+    assert_eq!(
+        (verdict.coverage.expected_streams, verdict.coverage.closed_streams),
+        (2, 2)
+    );
+}
+
+#[rstest]
+#[case::the_log_begins_where_it_ends(|scene: &mut Scene| scene.partition(1).gaps[0].to = 10)]
+#[case::the_reader_chose_to_begin_later(|scene: &mut Scene| {
+    scene.partition(1).gaps.clear();
+    scene.partition(1).origin = 20;
+})]
+#[case::its_end_is_not_known(|scene: &mut Scene| scene.producers[0].0.incarnations[1].streams[1].closed_at = None)]
+#[case::its_run_is_expected(|scene: &mut Scene| {
+    scene.bounded = true;
+    scene.expected.push(ExpectedRun { id: RunId { run: 2, ..RUN }, shares: 1 });
+})]
+fn what_may_still_come_is_waited_for(#[case] change: fn(&mut Scene)) {
+    let mut scene = with_one_gone();
+    scene.purges = [(0, 20), (1, 20)].into();
+    change(&mut scene);
+    let verdict = scene.judge();
+    assert_eq!(verdict.reason, Reason::Pending, "{}", verdict.message);
 }
 
 #[test]

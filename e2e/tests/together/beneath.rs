@@ -1,4 +1,4 @@
-//! Records are purged beneath a consumer that runs: it calls them purged, and nothing lost.
+//! Records are purged before a consumer came to them: it calls them purged, and nothing lost.
 
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use serde_json::json;
 
 /// Records that stand beyond the consumer's place before they are purged, at least.
 const AHEAD: i64 = 600;
+
+/// Records of a producer that ends.
+const RUN: i64 = 900;
 
 /// The pod of the consumer.
 async fn reader(scene: &Scene) -> Result<String> {
@@ -94,4 +97,55 @@ async fn beneath(scene: &Scene, topic: &str, place: i64) -> Result<()> {
         .await_says(Kind::Purge, "beneath", ("Complete", "True", "Complete"), 45)
         .await
         .map(drop)
+}
+
+#[tokio::test]
+async fn what_was_purged_before_anybody_read_of_it_holds_no_verdict_up() -> Result<()> {
+    scene("purge-before", async |scene| {
+        scene.with_topic().await?;
+        let run = json!({
+            "topicRef": {"name": "topic"}, "replicas": 1, "stopAfter": {"records": RUN},
+            "records": {"valueBytes": 100, "keys": {"type": "Sequential", "cardinality": 60}},
+        });
+        let sent = ("Ready", "True", "Completed");
+        scene.apply(Kind::Producer, "first", run.clone()).await?;
+        scene.await_says(Kind::Producer, "first", sent, 90).await?;
+        let purge = json!({"topicRef": {"name": "topic"}, "cut": {"type": "All"}});
+        scene.apply(Kind::Purge, "between", purge).await?;
+        let complete = ("Complete", "True", "Complete");
+        scene.await_says(Kind::Purge, "between", complete, 45).await?;
+        scene.apply(Kind::Producer, "second", run).await?;
+        scene.await_says(Kind::Producer, "second", sent, 90).await?;
+        let consumer = json!({
+            "topicRef": {"name": "topic"}, "groupId": scene.topic("group"), "replicas": 1,
+        });
+        scene.apply(Kind::Consumer, "reader", consumer).await?;
+        let all = |object: &DynamicObject| object.number("/status/received") == Some(RUN);
+        scene
+            .await_object(Kind::Consumer, "reader", "with all of the second run", 90, all)
+            .await?;
+        let reader = scene
+            .await_says(Kind::Consumer, "reader", ("Verified", "True", "Pass"), 45)
+            .await?;
+        let figures = ["purged", "expired", "lost"].map(|name| reader.number(&format!("/status/{name}")));
+        ensure!(
+            figures == [Some(RUN), Some(0), Some(0)],
+            "{}",
+            reader.data["status"]
+        );
+        // One that stops by itself does not wait for a run of which nothing is left.
+        let once = json!({
+            "topicRef": {"name": "topic"}, "groupId": scene.topic("once"), "replicas": 1,
+            "stopAfter": {"complete": true, "deadline": "2m"},
+        });
+        scene.apply(Kind::Consumer, "once", once).await?;
+        let over = |object: &DynamicObject| {
+            object.says("Ready", "True", "Completed") && object.says("Verified", "True", "Pass")
+        };
+        scene
+            .await_object(Kind::Consumer, "once", "at its end", 90, over)
+            .await?;
+        scene.broker.clear(&scene.prefix).await
+    })
+    .await
 }

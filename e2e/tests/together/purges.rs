@@ -322,6 +322,11 @@ async fn a_topic_created_again_has_another_id_the_same_shape_and_running_workloa
         scene
             .await_says(Kind::Producer, "endless", ("Ready", "True", "Running"), 60)
             .await?;
+        let reader = json!({"topicRef": {"name": "orders"}, "groupId": scene.topic("group"), "replicas": 1});
+        scene.apply(Kind::Consumer, "reader", reader).await?;
+        scene
+            .await_says(Kind::Consumer, "reader", ("Verified", "True", "Pass"), 90)
+            .await?;
         let name = scene.topic("orders");
         let before = scene.broker.topic(&name).await?.context("the topic")?;
         let mut spec = purge(&json!({"type": "All"}));
@@ -355,6 +360,23 @@ async fn a_topic_created_again_has_another_id_the_same_shape_and_running_workloa
             },
         )
         .await?;
+        // What was read of the old topic is no evidence of the new one, and nothing of it is waited for.
+        let reader = scene
+            .await_object(
+                Kind::Consumer,
+                "reader",
+                "content with the new topic",
+                90,
+                |reader| {
+                    reader.text("/status/topicId") == after.id && reader.says("Verified", "True", "Pass")
+                },
+            )
+            .await?;
+        ensure!(
+            reader.number("/status/redelivered") == Some(0),
+            "{}",
+            reader.data["status"]
+        );
         finish(scene).await
     })
     .await

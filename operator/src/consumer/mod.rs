@@ -74,6 +74,7 @@ fn is_quiet(ctx: &Context, object: &KafkaConsumer) -> bool {
 }
 
 /// What the producers of the topic contribute.
+#[derive(Default)]
 struct Evidence {
     expected: Vec<ExpectedRun>,
     sent: Vec<(ottla_contract::report::ProducerReport, bool)>,
@@ -87,8 +88,14 @@ impl Consumers {
         if object.metadata.deletion_timestamp.is_some() {
             return Ok(Action::AwaitChange);
         }
-        let previous = object.status.clone().unwrap_or_default();
+        let written = object.status.clone().unwrap_or_default();
         let owner = pass::owner(&*object);
+        let topic_id = target::topic_id(stores::of_consumer(&object), &ctx.stores);
+        let previous = status::of_topic(written.clone(), topic_id.as_deref());
+        if previous.topic_id != written.topic_id {
+            // What was said of another topic is no evidence of this one.
+            self.memory.consumers.forget(&owner.uid);
+        }
         let desired = match desired::parse(&object.spec) {
             Ok(desired) => desired,
             Err(problem) => return self.invalid(ctx, &object, &previous, problem).await,
@@ -137,6 +144,7 @@ impl Consumers {
             selector: names::selector(Role::Consumer, &owner.name),
             said: &said,
             standing,
+            topic_id,
         };
         let wait = self.write(ctx, &object, &previous, &outcome).await?;
         if recorded {
@@ -153,11 +161,7 @@ impl Consumers {
         desired: &Desired,
     ) -> (Result<Target, Standing>, Evidence) {
         let reference = stores::of_consumer(object);
-        let nothing = Evidence {
-            expected: vec![],
-            sent: vec![],
-            purges: BTreeMap::new(),
-        };
+        let nothing = Evidence::default();
         let target = target::resolve(reference, &ctx.stores).map_err(Standing::from);
         let Some(topic) = target::topic_key(reference, &ctx.stores) else {
             return (target, nothing);
@@ -172,15 +176,18 @@ impl Consumers {
         match observe::producers(ctx, object, desired, &topic) {
             Err(standing) => (target.and(Err(standing)), nothing),
             Ok(producers) => {
-                let expected = observe::expected(&producers);
-                (
-                    target,
-                    Evidence {
-                        expected,
-                        sent: observe::sent(ctx, &self.memory, &producers),
-                        purges: observe::cuts(ctx, &topic),
-                    },
-                )
+                let purges = observe::cuts(ctx, &topic);
+                let log = observe::Log {
+                    topic_id: target::topic_id(reference, &ctx.stores),
+                    purges: &purges,
+                };
+                let (expected, sent) = observe::sent(ctx, &self.memory, &producers, &log);
+                let evidence = Evidence {
+                    expected,
+                    sent,
+                    purges,
+                };
+                (target, evidence)
             }
         }
     }
@@ -201,6 +208,7 @@ impl Consumers {
                 object.metadata.name.as_deref().unwrap_or_default(),
             ),
             said: &[],
+            topic_id: None,
         };
         self.write(ctx, object, previous, &outcome).await?;
         Ok(Action::AwaitChange)
@@ -215,12 +223,13 @@ impl Consumers {
         outcome: &Outcome<'_>,
     ) -> Result<Option<Duration>, Error> {
         let next = status::next(previous, outcome, generation(&**object), ctx.now());
-        if next == *previous {
+        let written = object.status.clone().unwrap_or_default();
+        if next == written {
             return Ok(None);
         }
         let uid = object.metadata.uid.as_deref().unwrap_or_default();
         let now = Instant::now();
-        if status::differs_in_figures_only(previous, &next)
+        if status::differs_in_figures_only(&written, &next)
             && let Some(wait) = self.memory.pacing.wait(uid, now)
         {
             return Ok(Some(wait));

@@ -33,6 +33,25 @@ pub struct Outcome<'a> {
     pub selector: String,
     /// What all processes said.
     pub said: &'a [Said<ConsumerReport>],
+    /// The topic that pods read now, where that is known.
+    pub topic_id: Option<String>,
+}
+
+/// What is left of a status when another topic stands in the place of the one it is of: its figures are not of that one.
+#[must_use]
+pub fn of_topic(previous: KafkaConsumerStatus, topic_id: Option<&str>) -> KafkaConsumerStatus {
+    let same = previous.topic_id.is_none() || topic_id.is_none() || previous.topic_id.as_deref() == topic_id;
+    if same || previous.completion_time.is_some() {
+        return previous;
+    }
+    KafkaConsumerStatus {
+        topic_id: topic_id.map(str::to_owned),
+        observed_generation: previous.observed_generation,
+        replicas: previous.replicas,
+        selector: previous.selector,
+        conditions: previous.conditions,
+        ..KafkaConsumerStatus::default()
+    }
 }
 
 /// The status after a pass.
@@ -58,6 +77,7 @@ pub fn next(
     }
     let mut status = KafkaConsumerStatus {
         observed_generation: Some(generation),
+        topic_id: outcome.topic_id.clone().or_else(|| previous.topic_id.clone()),
         replicas: Some(outcome.replicas),
         selector: Some(outcome.selector.clone()),
         completion_time: previous
@@ -139,6 +159,7 @@ fn evidence(evidence: &report::Evidence) -> Evidence {
 #[must_use]
 pub fn differs_in_figures_only(a: &KafkaConsumerStatus, b: &KafkaConsumerStatus) -> bool {
     a.observed_generation == b.observed_generation
+        && a.topic_id == b.topic_id
         && a.verdict == b.verdict
         && a.selector == b.selector
         && a.replicas == b.replicas

@@ -54,14 +54,11 @@ impl Reported for ProducerReport {
     }
 
     fn complete_from(&mut self, earlier: &Self) {
-        if !self.truncated {
-            return;
-        }
         for known in &earlier.incarnations {
             match self.incarnations.iter_mut().find(|i| i.id == known.id) {
-                Some(ours) if ours.streams.is_empty() => ours.streams.clone_from(&known.streams),
-                Some(_) => {}
-                None => self.incarnations.push(known.clone()),
+                Some(ours) => ours.complete_from(known),
+                None if self.truncated => self.incarnations.push(known.clone()),
+                None => {}
             }
         }
     }

@@ -57,9 +57,29 @@ pub fn asks(purge: &KafkaTopicPurge, role: Role) -> bool {
 pub fn is_quiet(ctx: &Context, role: Role, topic: Option<&TopicKey>) -> bool {
     let Some(topic) = topic else { return false };
     let purges = ctx.stores.purges.objects();
-    purges
-        .iter()
-        .any(|purge| asks(purge, role) && topic_of(ctx, purge).as_ref() == Some(topic))
+    purges.iter().any(|purge| {
+        (asks(purge, role) || is_behind(ctx, purge)) && topic_of(ctx, purge).as_ref() == Some(topic)
+    })
+}
+
+/// Whether the KafkaTopic does not tell yet that its topic was created again: what pods send or read from now on is not of
+/// the topic it names.
+fn is_behind(ctx: &Context, purge: &KafkaTopicPurge) -> bool {
+    let Some(status) = purge
+        .status
+        .as_ref()
+        .filter(|status| status.new_topic_id.is_some())
+    else {
+        return false;
+    };
+    let namespace = purge.metadata.namespace.as_deref().unwrap_or_default();
+    let topic = ctx
+        .stores
+        .topics
+        .object(&Key::new(namespace, &purge.spec.topic_ref.name));
+    let topic = topic.as_ref().filter(|topic| !topic.spec.suspend);
+    let told = topic.and_then(|topic| topic.status.as_ref()?.topic_id.as_deref());
+    told.is_some() && told == status.topic_id.as_deref()
 }
 
 /// A workload of that role on that topic that still has pods, or may get some; none when all is quiet.

@@ -161,6 +161,13 @@ pub fn topic_key(reference: Reference<'_>, catalog: &impl Catalog) -> Option<Top
     })
 }
 
+/// Kafka's id of the topic a workload means, as its KafkaTopic has it.
+#[must_use]
+pub fn topic_id(reference: Reference<'_>, catalog: &impl Catalog) -> Option<String> {
+    let topic = catalog.topic(reference.namespace, &reference.topic_ref?.name)?;
+    topic.status.as_ref()?.topic_id.clone()
+}
+
 struct Place {
     topic: String,
     kafka_topic: Option<Arc<KafkaTopic>>,

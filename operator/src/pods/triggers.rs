@@ -33,7 +33,7 @@ pub fn register(ctx: &Arc<Context>, memory: &Arc<Memory>) {
     let weak = Arc::downgrade(ctx);
     ctx.stores.topics.listen(Box::new(move |key, old, new| {
         let Some(ctx) = weak.upgrade() else { return };
-        if ready_of(old) != ready_of(new) {
+        if ready_of(old) != ready_of(new) || id_of(old) != id_of(new) {
             wake_users(&ctx, key);
         }
     }));
@@ -91,6 +91,10 @@ fn wake(ctx: &Context, role: Role, key: Key) {
         Role::Producer => ctx.queues.producers.add(key),
         Role::Consumer => ctx.queues.consumers.add(key),
     }
+}
+
+fn id_of(entry: Option<&Entry<KafkaTopic>>) -> Option<&str> {
+    entry?.object()?.status.as_ref()?.topic_id.as_deref()
 }
 
 fn ready_of(entry: Option<&Entry<KafkaTopic>>) -> Option<(String, Option<i64>)> {

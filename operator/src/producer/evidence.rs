@@ -12,7 +12,7 @@ use crate::pods::gather::Said;
 
 /// Incarnations a status holds at most.
 const MAX_INCARNATIONS: usize = 1_000;
-/// Streams all incarnations of a status hold at most: some 200 kB.
+/// Streams all incarnations of a status hold at most: some 300 kB.
 const MAX_STREAMS: usize = 5_000;
 
 /// One incarnation, from whichever source knows it best.
@@ -20,6 +20,8 @@ const MAX_STREAMS: usize = 5_000;
 pub struct Known {
     /// The pod it ran in.
     pub pod: String,
+    /// The topic it sent to, where that was recorded.
+    pub topic_id: Option<String>,
     /// What it sent.
     pub sent: SentIncarnation,
     /// Its process has ended: what it has not closed stays open.
@@ -48,6 +50,7 @@ pub fn known(
             let gone = over || !running.contains(&recorded.pod) || speaking.contains(recorded.pod.as_str());
             Some(Known {
                 pod: recorded.pod.clone(),
+                topic_id: recorded.topic_id.clone(),
                 sent: from_status(recorded)?,
                 gone,
             })
@@ -58,21 +61,14 @@ pub fn known(
             let gone = over || said.ended;
             match known.iter_mut().find(|known| known.sent.id == sent.id) {
                 Some(known) => {
-                    let streams = if sent.streams.is_empty() {
-                        known.sent.streams.clone()
-                    } else {
-                        sent.streams.clone()
-                    };
-                    let closed = sent.closed || known.sent.closed;
-                    known.sent = SentIncarnation {
-                        streams,
-                        closed,
-                        ..sent.clone()
-                    };
+                    let before = std::mem::replace(&mut known.sent, sent.clone());
+                    known.sent.complete_from(&before);
+                    known.sent.closed |= before.closed;
                     known.gone = gone;
                 }
                 None => known.push(Known {
                     pod: said.report.process.pod.clone(),
+                    topic_id: None,
                     sent: sent.clone(),
                     gone,
                 }),
@@ -86,6 +82,7 @@ fn from_status(recorded: &Incarnation) -> Option<SentIncarnation> {
     let stream = |s: &Stream| SentStream {
         partition: s.partition,
         last_sequence: u64::try_from(s.last_sequence).unwrap_or_default(),
+        closed_at: s.closed_at,
     };
     Some(SentIncarnation {
         id: recorded.id.parse::<Id>().ok()?,
@@ -96,9 +93,9 @@ fn from_status(recorded: &Incarnation) -> Option<SentIncarnation> {
 }
 
 /// As the status records it, within its bounds: closed incarnations' streams go first, then closed incarnations,
-/// oldest first; an unclosed one is what a verdict hangs on.
+/// oldest first; an unclosed one is what a verdict hangs on. `topic_id` is of the topic that new ones send to.
 #[must_use]
-pub fn to_status(known: &[Known]) -> Vec<Incarnation> {
+pub fn to_status(known: &[Known], topic_id: Option<&str>) -> Vec<Incarnation> {
     let mut surplus = known.len().saturating_sub(MAX_INCARNATIONS);
     let mut kept: Vec<&Known> = known
         .iter()
@@ -112,7 +109,7 @@ pub fn to_status(known: &[Known]) -> Vec<Incarnation> {
     kept.drain(..first);
     let total: usize = kept.iter().map(|known| known.sent.streams.len()).sum();
     let mut surplus = total.saturating_sub(MAX_STREAMS);
-    let mut bounded: Vec<Incarnation> = kept.into_iter().map(record).collect();
+    let mut bounded: Vec<Incarnation> = kept.into_iter().map(|known| record(known, topic_id)).collect();
     for closed_first in [true, false] {
         for incarnation in bounded.iter_mut().filter(|i| i.closed == closed_first) {
             if surplus > 0 {
@@ -124,13 +121,15 @@ pub fn to_status(known: &[Known]) -> Vec<Incarnation> {
     bounded
 }
 
-fn record(known: &Known) -> Incarnation {
+fn record(known: &Known, topic_id: Option<&str>) -> Incarnation {
     let stream = |s: &SentStream| Stream {
         partition: s.partition,
         last_sequence: i64::try_from(s.last_sequence).unwrap_or(i64::MAX),
+        closed_at: s.closed_at,
     };
     Incarnation {
         id: known.sent.id.to_string(),
+        topic_id: known.topic_id.clone().or_else(|| topic_id.map(str::to_owned)),
         pod: known.pod.clone(),
         closed: known.sent.closed,
         streams: known.sent.streams.iter().map(stream).collect(),
@@ -147,6 +146,7 @@ mod tests {
         let streams = vec![SentStream {
             partition: 0,
             last_sequence: last,
+            closed_at: closed.then_some(40),
         }];
         SentIncarnation {
             id: Id(id),
@@ -176,11 +176,12 @@ mod tests {
     fn recorded(pod: &str, id: u64, last: u64, closed: bool) -> KafkaProducerStatus {
         let known = Known {
             pod: pod.to_owned(),
+            topic_id: None,
             sent: sent(id, last, closed),
             gone: false,
         };
         KafkaProducerStatus {
-            incarnations: to_status(&[known]),
+            incarnations: to_status(&[known], None),
             ..KafkaProducerStatus::default()
         }
     }
@@ -202,10 +203,32 @@ mod tests {
             known,
             [Known {
                 pod: "a".to_owned(),
+                topic_id: None,
                 sent: sent(7, 20, true),
                 gone: false
             }]
         );
+    }
+
+    #[test]
+    fn the_topic_that_was_sent_to_stays_the_one_of_the_first_record() {
+        let first = known(
+            &KafkaProducerStatus::default(),
+            &[said("a", false, vec![sent(7, 20, false)])],
+            &running(&["a"]),
+            false,
+        );
+        let status = KafkaProducerStatus {
+            incarnations: to_status(&first, Some("old")),
+            ..KafkaProducerStatus::default()
+        };
+        let both = [
+            said("a", true, vec![sent(7, 30, true)]),
+            said("b", false, vec![sent(8, 1, false)]),
+        ];
+        let then = to_status(&known(&status, &both, &running(&["b"]), false), Some("new"));
+        let topics: Vec<_> = then.iter().map(|one| one.topic_id.as_deref()).collect();
+        assert_eq!(topics, [Some("old"), Some("new")]);
     }
 
     #[test]
@@ -247,11 +270,12 @@ mod tests {
         let many: Vec<Known> = (0..1_200)
             .map(|id| Known {
                 pod: String::new(),
+                topic_id: None,
                 sent: sent(id, 1, id != 3),
                 gone: true,
             })
             .collect();
-        let bounded = to_status(&many);
+        let bounded = to_status(&many, None);
         assert_eq!(bounded.len(), MAX_INCARNATIONS);
         assert!(bounded.iter().any(|i| i.id == Id(3).to_string()));
         let wide = SentIncarnation {
@@ -259,15 +283,23 @@ mod tests {
                 .map(|partition| SentStream {
                     partition,
                     last_sequence: 1,
+                    closed_at: Some(2),
                 })
                 .collect(),
             ..sent(1, 1, true)
         };
         let wide = [wide.clone(), SentIncarnation { id: Id(2), ..wide }].map(|sent| Known {
             pod: String::new(),
+            topic_id: None,
             sent,
             gone: true,
         });
-        assert!(to_status(&wide).iter().map(|i| i.streams.len()).sum::<usize>() <= MAX_STREAMS);
+        assert!(
+            to_status(&wide, None)
+                .iter()
+                .map(|i| i.streams.len())
+                .sum::<usize>()
+                <= MAX_STREAMS
+        );
     }
 }

@@ -114,6 +114,7 @@ impl Producers {
             selector: names::selector(Role::Producer, &owner.name),
             said: &said,
             known: &known,
+            topic_id: target::topic_id(stores::of_producer(&object), &ctx.stores),
             standing,
         };
         let wait = self.write(ctx, &object, &previous, &outcome).await?;
@@ -138,6 +139,7 @@ impl Producers {
             ),
             said: &[],
             known: &known,
+            topic_id: None,
         };
         self.write(ctx, object, previous, &outcome).await?;
         Ok(Action::AwaitChange)

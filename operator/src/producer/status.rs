@@ -28,6 +28,8 @@ pub struct Outcome<'a> {
     pub said: &'a [Said<ProducerReport>],
     /// What is known of all incarnations.
     pub known: &'a [Known],
+    /// The topic that pods send to now, where that is known.
+    pub topic_id: Option<String>,
 }
 
 /// The status after a pass.
@@ -48,7 +50,7 @@ pub fn next(
         sent: figures.map(|f| f.sent),
         acked: figures.map(|f| f.acked),
         failed: figures.map(|f| f.failed),
-        incarnations: evidence::to_status(outcome.known),
+        incarnations: evidence::to_status(outcome.known, outcome.topic_id.as_deref()),
         replicas: Some(outcome.replicas),
         selector: Some(outcome.selector.clone()),
         completion_time: previous
@@ -151,6 +153,7 @@ mod tests {
             selector: "a=b".to_owned(),
             said,
             known,
+            topic_id: None,
         }
     }
 
@@ -195,6 +198,7 @@ mod tests {
         let streams = vec![SentStream {
             partition: 0,
             last_sequence: 99,
+            closed_at: None,
         }];
         let sent = SentIncarnation {
             id: Incarnation(9),
@@ -204,6 +208,7 @@ mod tests {
         };
         let known = [Known {
             pod: "old".to_owned(),
+            topic_id: None,
             sent,
             gone: true,
         }];
@@ -237,6 +242,7 @@ mod tests {
         };
         let known = [Known {
             pod: "p".to_owned(),
+            topic_id: None,
             sent,
             gone: true,
         }];

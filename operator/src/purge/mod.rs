@@ -14,6 +14,7 @@ mod pass;
 pub mod plan;
 pub mod reason;
 mod recreate;
+mod rival;
 mod scene;
 pub mod status;
 mod triggers;

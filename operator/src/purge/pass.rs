@@ -15,7 +15,8 @@ use ottla_kafka::types::{PartitionId, TopicId};
 use super::desired::{self, Desired};
 use super::plan::{self, Pinned};
 use super::reason::Reason;
-use super::scene::{End, Scene, topic_key};
+use super::rival::{self, Rival};
+use super::scene::{End, Scene};
 use super::status::{self, Outcome};
 use super::{Purges, clear, notes, observe};
 use crate::cluster::cluster_key;
@@ -33,6 +34,8 @@ use crate::topic::ledger;
 const PODS: Duration = Duration::from_millis(500);
 /// How soon to look again whether few enough topics await their deletion.
 const HELD: Duration = Duration::from_secs(10);
+/// How soon to look again whether another purge of the topic has begun.
+const RIVAL: Duration = Duration::from_millis(200);
 /// How soon to look again at consumer groups.
 const GROUPS: Duration = Duration::from_secs(2);
 
@@ -90,6 +93,17 @@ async fn plan_it(mut scene: Scene<'_>) -> Result<End, Error> {
     if let Some(outcome) = known_topic(&mut scene, &topic, known?) {
         return Ok(scene.end(outcome));
     }
+    match rival::of(scene.ctx, &scene.object).filter(|_| !scene.desired.dry_run) {
+        None => {}
+        Some(Rival::NotLookedAt) => return Ok(End::Wait(Action::After(RIVAL))),
+        Some(Rival::UnderWay(first)) => {
+            let message = format!(
+                "KafkaTopicPurge {first} of the same topic is under way, and what this one would find after it is not \
+                 what was there when it was asked for; once the other is over, ask again under another name"
+            );
+            return Ok(scene.end(hold(Reason::PurgeInProgress, message, Action::AwaitChange)));
+        }
+    }
     let (pinned, groups) = match look(&scene, topic).await {
         Ok(Ok(looked)) => looked,
         Ok(Err(refusal)) => return Ok(scene.end(refusal.into())),
@@ -143,12 +157,9 @@ fn before_planning(scene: &Scene<'_>) -> Option<Outcome> {
     {
         return Some(outcome);
     }
-    if let Some(first) = goes_first(scene.ctx, &scene.object).filter(|_| !scene.desired.dry_run) {
-        let message = format!("KafkaTopicPurge {first} of the same topic goes first");
-        return Some(hold(Reason::PurgeInProgress, message, until(scene, now, None)));
-    }
-    // What holds for longer holds the producers up no longer than needed.
-    if scene.desired.dry_run || scene.desired.suspend || too_many_deletions(scene).is_some() {
+    // What holds for longer, or ends at once, holds the producers up no longer than needed.
+    let others = too_many_deletions(scene).is_some() || rival::of(scene.ctx, &scene.object).is_some();
+    if scene.desired.dry_run || scene.desired.suspend || others {
         return None;
     }
     producers_away(scene)
@@ -169,30 +180,6 @@ fn foreign(topic: &KafkaTopic) -> Option<Outcome> {
         ready.message
     );
     Some(Outcome::new(reason, message, Action::AwaitChange))
-}
-
-/// The purge of the same KafkaTopic that goes first, if any: one that has a plan, else the oldest.
-fn goes_first(ctx: &Context, object: &KafkaTopicPurge) -> Option<String> {
-    let rank = |purge: &KafkaTopicPurge| {
-        let planned = purge.status.as_ref().is_some_and(|status| status.step.is_some());
-        (!planned, purge.creation_timestamp().map(|at| at.0), purge.uid())
-    };
-    let unfinished = |purge: &KafkaTopicPurge| {
-        !purge.spec.dry_run
-            && purge
-                .status
-                .as_ref()
-                .is_none_or(|status| status.completion_time.is_none())
-    };
-    let (own, key) = (rank(object), topic_key(object));
-    let purges = ctx.stores.purges.objects();
-    let rivals = purges
-        .iter()
-        .filter(|rival| rival.uid() != object.uid() && topic_key(rival) == key && unfinished(rival));
-    rivals
-        .filter(|rival| rank(rival) < own)
-        .map(|rival| Key::of(&**rival).name)
-        .next()
 }
 
 /// Whether the topic is the KafkaTopic's, and this purge new to it.

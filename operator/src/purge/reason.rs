@@ -24,7 +24,7 @@ pub enum Reason {
     ClusterNotFound,
     /// The KafkaCluster cannot be used at present.
     ClusterNotReady,
-    /// Another purge of the topic goes first.
+    /// Another purge of the topic is under way.
     PurgeInProgress,
     /// Consumer groups have not read what is to go, or have members.
     WaitingForConsumers,
@@ -171,7 +171,6 @@ impl Reason {
             | Self::TopicNotReady
             | Self::ClusterNotFound
             | Self::ClusterNotReady
-            | Self::PurgeInProgress
             | Self::WaitingForConsumers
             | Self::WaitingForPods
             | Self::Purging

@@ -166,18 +166,45 @@ async fn a_finished_purge_goes_when_its_time_has_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_purges_of_a_topic_the_second_waits() {
+async fn a_purge_of_a_topic_that_is_being_purged_is_refused() {
     let world = World::with_orders(1, &[10]).await;
-    let held = json!({"cut": {"type": "All"}, "suspend": true});
-    world.purge("a-first", held.clone());
+    let all = json!({"cut": {"type": "All"}});
+    world.purge("a-first", json!({"cut": {"type": "All"}, "suspend": true}));
     world.settle().await;
-    world.purge("b-second", json!({"cut": {"type": "All"}}));
+    world.purge("b-second", all.clone());
+    world.purge("c-look", json!({"cut": {"type": "All"}, "dryRun": true}));
     world.settle().await;
     assert_eq!(world.state("b-second"), "PurgeInProgress");
+    assert_eq!(world.condition("b-second", "Failed"), "True");
+    assert_eq!(world.state("c-look"), "DryRun");
     assert_eq!(world.spans("orders"), [(0, 10)]);
     world.api.delete(PURGES, "a-first");
     world.settle().await;
-    assert_eq!(world.state("b-second"), "Complete");
+    assert_eq!(world.state("b-second"), "PurgeInProgress", "it is over");
+    assert_eq!(world.spans("orders"), [(0, 10)]);
+    world.purge("d-again", all);
+    world.settle().await;
+    assert_eq!(world.state("d-again"), "Complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_purges_of_a_topic_at_once_only_one_finds_the_records() {
+    let world = World::with_orders(1, &[10]).await;
+    let all = json!({"cut": {"type": "All"}});
+    world.purge("one", all.clone());
+    world.purge("two", all);
+    world.settle().await;
+    assert_eq!(world.spans("orders"), [(10, 10)]);
+    let end = |name: &str| {
+        let records = world.api.get(PURGES, name).unwrap()["status"]["records"].as_i64();
+        (world.state(name), records)
+    };
+    let mut ends = [end("one"), end("two")];
+    ends.sort_unstable();
+    let second = [("Complete", Some(0)), ("PurgeInProgress", None)]
+        .map(|(state, records)| (state.to_owned(), records));
+    assert!(ends.contains(&("Complete".to_owned(), Some(10))), "{ends:?}");
+    assert!(second.iter().any(|end| ends.contains(end)), "{ends:?}");
 }
 
 #[tokio::test(start_paused = true)]

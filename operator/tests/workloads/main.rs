@@ -54,6 +54,7 @@ fn sent(world: &World, incarnation: u64, closed: bool) -> Report {
             streams: vec![SentStream {
                 partition: 0,
                 last_sequence: 9,
+                closed_at: None,
             }],
         }],
         ..ProducerReport::default()

@@ -247,8 +247,11 @@ impl Session {
                 let (low, high) = consumer.fetch_watermarks(&self.topic, partition, TIMEOUT)?;
                 // A commit beyond the end belongs to a log that is gone: the topic was made anew.
                 let Some((offset, text)) = commit.filter(|(offset, _)| *offset <= high) else {
-                    let origin = if self.start == Start::Earliest { low } else { high };
-                    return Ok((Partition::new(partition, origin), false));
+                    let new = match self.start {
+                        Start::Earliest => Partition::at_the_beginning(partition, low),
+                        Start::Latest => Partition::new(partition, high),
+                    };
+                    return Ok((new, false));
                 };
                 let known = Partition::decode(partition, offset, &text);
                 if known.is_none() {

@@ -32,6 +32,8 @@ struct Stream {
     failed: Intervals,
     first_offset: Option<i64>,
     closed: bool,
+    /// Where the closing record stands.
+    closed_at: Option<i64>,
 }
 
 impl Ledger {
@@ -121,9 +123,10 @@ impl Ledger {
     }
 
     /// A closing record was confirmed.
-    pub(super) fn closed(&mut self, partition: i32) {
+    pub(super) fn closed(&mut self, partition: i32, offset: Option<i64>) {
         if let Some(stream) = self.streams.get_mut(&partition) {
             stream.closed = true;
+            stream.closed_at = offset.filter(|offset| *offset >= 0);
         }
     }
 
@@ -145,6 +148,7 @@ impl Ledger {
                 .map(|(partition, stream)| SentStream {
                     partition: *partition,
                     last_sequence: stream.next - 1,
+                    closed_at: stream.closed_at,
                 })
                 .collect(),
         }
@@ -184,11 +188,14 @@ mod tests {
         let mut ledger = Ledger::new(Incarnation(1), true);
         ledger.assign(0);
         ledger.assign(2);
-        ledger.closed(0);
+        ledger.closed(0, Some(7));
         assert_eq!(ledger.closings().len(), 1);
         assert!(!ledger.report().closed);
-        ledger.closed(2);
-        assert!(ledger.report().closed && ledger.closings().is_empty());
+        ledger.closed(2, Some(-1));
+        let report = ledger.report();
+        assert!(report.closed && ledger.closings().is_empty());
+        let ends: Vec<_> = report.streams.iter().map(|stream| stream.closed_at).collect();
+        assert_eq!(ends, [Some(7), None], "without confirmations no offset is told");
     }
 
     #[test]

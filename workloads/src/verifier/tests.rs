@@ -387,10 +387,32 @@ fn each_stretch_that_is_gone_is_told_apart_as_far_as_there_is_room() {
     assert_eq!(partition.counters.expired, 21);
     let again = Partition::decode(0, partition.position(), &partition.encode()).unwrap();
     assert_eq!(again.snapshot(false), partition.snapshot(false));
-    // One that is not known to have held anything takes a place, and is not told of.
-    partition.expire(100);
+    // One that is not known to have held anything takes a place, until the next.
     let expected = [(40, 1 + 2 + 3 + 4), (50, 5), (60, 6)].map(|(to, records)| Gap { to, records });
-    assert_eq!(partition.snapshot(false).gaps, expected);
+    for to in [100, 110] {
+        partition.expire(to);
+        let gaps = partition.snapshot(false).gaps;
+        assert_eq!((&gaps[..3], gaps[3]), (&expected[..], Gap { to, records: 0 }));
+    }
+}
+
+#[test]
+fn where_the_log_begins_is_told_by_who_reads_it_from_its_beginning() {
+    assert_eq!(Partition::at_the_beginning(0, 0).snapshot(false).gaps, []);
+    let mut partition = Partition::at_the_beginning(0, 20);
+    partition.observe(20, None, &record(1, 5));
+    let snapshot = partition.snapshot(false);
+    assert_eq!(
+        (snapshot.origin, snapshot.counters.expired),
+        (20, 0),
+        "who joined late misses nothing"
+    );
+    assert_eq!(snapshot.gaps, [Gap { to: 20, records: 0 }]);
+    assert_eq!(
+        Partition::new(0, 20).snapshot(false).gaps,
+        [],
+        "whoever chose to begin there tells of none"
+    );
 }
 
 #[test]

@@ -51,6 +51,33 @@ fn outcome<'a>(
         replicas: 1,
         selector: String::new(),
         said,
+        topic_id: Some("here".to_owned()),
+    }
+}
+
+#[rstest::rstest]
+#[case::the_first_that_is_known(None, Some("new"), false, Some(7))]
+#[case::the_same(Some("new"), Some("new"), false, Some(7))]
+#[case::not_known_at_present(Some("old"), None, false, Some(7))]
+#[case::another(Some("old"), Some("new"), false, None)]
+#[case::another_after_the_end(Some("old"), Some("new"), true, Some(7))]
+fn figures_are_of_one_topic(
+    #[case] before: Option<&str>,
+    #[case] now: Option<&str>,
+    #[case] over: bool,
+    #[case] received: Option<i64>,
+) {
+    let previous = KafkaConsumerStatus {
+        topic_id: before.map(str::to_owned),
+        received: Some(7),
+        purged: received,
+        completion_time: over.then_some(Time(Timestamp::UNIX_EPOCH)),
+        ..KafkaConsumerStatus::default()
+    };
+    let status = of_topic(previous, now);
+    assert_eq!((status.received, status.purged), (received, received));
+    if received.is_none() {
+        assert_eq!(status.topic_id.as_deref(), now);
     }
 }
 

@@ -135,6 +135,7 @@ fn what_last_words_lack_is_taken_from_the_last_report() {
     let stream = SentStream {
         partition: 0,
         last_sequence: 9,
+        closed_at: Some(10),
     };
     let whole = SentIncarnation {
         id: Incarnation(1),
@@ -160,9 +161,13 @@ fn what_last_words_lack_is_taken_from_the_last_report() {
         last.incarnations,
         [SentIncarnation {
             closed: true,
-            ..whole
+            ..whole.clone()
         }]
     );
+    let mut last = earlier.clone();
+    last.incarnations[0].streams[0].closed_at = None;
+    last.complete_from(&earlier);
+    assert_eq!(last.incarnations, [whole], "where a stream ends is said once");
 }
 
 #[tokio::test]
