@@ -329,6 +329,10 @@ impl Round<'_> {
         let stuck = names("s", self.scale.min(MANY));
         let hole = self.place.black_hole().await?;
         load::create(self.place, Kind::Topic, self.objects(&stuck, HOLE, "Retain")?).await?;
+        // Else the first creates would be held against an API server that is busy with what is said of these.
+        self.witness
+            .all("waiting", &stuck, self.patience(), |seen| seen.waits)
+            .await?;
         let outcome = self.lone(operator, "beside a black hole: lone", false).await;
         load::delete(self.place, &stuck).await?;
         self.place.delete(Kind::Cluster, HOLE).await?;

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 pub struct Seen {
     /// The generation that was last said to be Ready, and when that was first seen.
     pub ready: Option<(i64, Instant)>,
+    /// When it was seen to wait for a Kafka.
+    pub waits: Option<Instant>,
     /// Whether anybody must act on its deletion.
     pub guarded: bool,
     /// When it was seen to be gone.
@@ -109,6 +111,8 @@ impl State {
                 .finalizers
                 .as_ref()
                 .is_some_and(|all| !all.is_empty());
+            let waits = object.says("Ready", "False", "ClusterNotReady");
+            seen.waits = waits.then(|| seen.waits.unwrap_or(now));
             let known = seen.ready.map(|(generation, _)| generation);
             if object.says("Ready", "True", "") && known != Some(generation) {
                 seen.ready = Some((generation, now));
