@@ -108,10 +108,21 @@ impl Operator {
 
     /// Resident memory in MiB.
     pub fn resident(&self) -> Result<f64> {
+        self.memory("VmRSS:")
+    }
+
+    /// How much of it are pages of the program's own file.
+    pub fn resident_file(&self) -> Result<f64> {
+        self.memory("RssFile:")
+    }
+
+    fn memory(&self, what: &str) -> Result<f64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = text.lines().find_map(|line| line.strip_prefix(what));
         let kibibytes = line.and_then(|rest| rest.split_whitespace().next());
-        let kibibytes: f64 = kibibytes.context("/proc tells no resident memory")?.parse()?;
+        let kibibytes: f64 = kibibytes
+            .with_context(|| format!("/proc tells no {what}"))?
+            .parse()?;
         Ok(kibibytes / 1024.0)
     }
 

@@ -280,6 +280,11 @@ impl Round<'_> {
         let (after, spent_after) = (self.place.requests().await?, operator.metrics().await?);
         let calls = |text: &str| ottla_e2e::metrics::sum(text, "ottla_admin_calls_total", &[]);
         self.add("at rest: resident memory", "MiB", operator.resident()?)?;
+        self.add(
+            "at rest: of these the program's own file",
+            "MiB",
+            operator.resident_file()?,
+        )?;
         self.add("at rest: share of a core", "%", share)?;
         self.add(
             "at rest: API writes",
