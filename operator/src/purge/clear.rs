@@ -44,9 +44,8 @@ async fn carry_out(mut scene: Scene<'_>, saved: Option<SavedTopic>) -> Result<En
             Err(error) => Ok(scene.failed(&error)),
         },
         (_, Some(_)) => {
-            let outcome = Outcome::new(Reason::Purging, "records are being cleared", Action::AwaitChange);
             scene
-                .save(&outcome, |status| status.step = Some(PurgeStep::Clearing))
+                .save(&purging(), |status| status.step = Some(PurgeStep::Clearing))
                 .await?;
             go_on(scene, PurgeStep::Clearing).await
         }
@@ -143,11 +142,7 @@ async fn widen_and_delete(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
                 // Leaders learn of the wider policy within moments.
                 let spreading = |code: &str| code == ErrorCode::POLICY_VIOLATION.to_string();
                 let again = if outcome.failures.iter().all(|one| spreading(&one.error)) {
-                    Outcome::new(
-                        Reason::Purging,
-                        "the wider cleanup.policy has not reached every leader yet",
-                        Action::After(SPREADING),
-                    )
+                    purging()
                 } else {
                     outcome
                 };
@@ -156,15 +151,27 @@ async fn widen_and_delete(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
             Err(error) => return Ok(scene.failed(&error)),
         }
     }
-    let outcome = Outcome::new(
-        Reason::Restoring,
-        "the configuration is restored",
-        Action::AwaitChange,
-    );
     scene
-        .save(&outcome, |status| status.step = Some(PurgeStep::Restoring))
+        .save(&restoring(), |status| status.step = Some(PurgeStep::Restoring))
         .await?;
     restore(scene, saved).await
+}
+
+// What takes moments is said in the words that are in the status already: they are not worth a write each.
+
+/// Records are being cleared, and what is not done is asked for again in a moment.
+fn purging() -> Outcome {
+    Outcome::new(
+        Reason::Purging,
+        "records are being cleared",
+        Action::After(SPREADING),
+    )
+}
+
+/// The configuration is being put back, and looked for again in a moment.
+pub(super) fn restoring() -> Outcome {
+    let message = "the configuration is put back, and then looked for on the topic";
+    Outcome::new(Reason::Restoring, message, Action::After(SPREADING))
 }
 
 /// Puts back what was lowered, looks that it is so, and ends the purge.
@@ -202,12 +209,7 @@ pub(super) async fn put_back(scene: &Scene<'_>, saved: &SavedTopic) -> Result<Op
     if plan::is_restored(saved, &config) {
         return Ok(None);
     }
-    let message = "the restored configuration is not seen on the topic yet";
-    Ok(Some(Outcome::new(
-        Reason::Restoring,
-        message,
-        Action::After(SPREADING),
-    )))
+    Ok(Some(restoring()))
 }
 
 /// Writes into the topic's ledger that this purge was carried out, and ends it. `left` are the records below the cuts

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::purge::{PurgeStep, SavedTopic};
 
-use super::clear::{restore, same_topic};
+use super::clear::{restore, restoring, same_topic};
 use super::execute::perform;
 use super::reason::Reason;
 use super::scene::{End, Scene};
@@ -52,13 +52,8 @@ pub(super) async fn go_on(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
     let over = now >= until || pass::overdue(&scene, now).is_some();
     let left = plan::left(&scene.status().partitions, &starts);
     if over || left == 0 {
-        let outcome = Outcome::new(
-            Reason::Restoring,
-            "the retention is restored",
-            Action::AwaitChange,
-        );
         scene
-            .save(&outcome, |status| status.step = Some(PurgeStep::Restoring))
+            .save(&restoring(), |status| status.step = Some(PurgeStep::Restoring))
             .await?;
         return restore(scene, saved).await;
     }
