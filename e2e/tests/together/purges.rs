@@ -232,6 +232,10 @@ async fn a_dry_run_and_every_refusal_leave_offsets_and_configuration_alone() -> 
             "{}",
             waits.data["status"]
         );
+        // And while it waits, no other purge of the topic begins.
+        let second = refused(scene, "second", purge(&json!({"type": "All"})), "PurgeInProgress").await?;
+        let message = second.condition("Ready").context("Ready")?.message;
+        ensure!(message.contains("KafkaTopicPurge group"), "{message}");
         let after = (
             starts(scene).await?,
             ends(scene).await?,
