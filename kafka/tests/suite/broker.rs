@@ -1,5 +1,7 @@
 //! The real broker to test against, from the environment.
 
+use std::time::Duration;
+
 use ottla_kafka::config::{ConnectionConfig, HostPort, Sasl, SaslMechanism, Secret, Security};
 use ottla_kafka::tls::{Identity, Tls};
 
@@ -45,6 +47,8 @@ pub(crate) fn configured(test: &str) -> Option<ConnectionConfig> {
         },
     );
     config.seen_from = "machine";
+    // The machine has other tests to run.
+    config.timeouts.connect = Duration::from_secs(30);
     Some(config)
 }
 

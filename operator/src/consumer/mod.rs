@@ -92,10 +92,6 @@ impl Consumers {
         let owner = pass::owner(&*object);
         let topic_id = target::topic_id(stores::of_consumer(&object), &ctx.stores);
         let previous = status::of_topic(written.clone(), topic_id.as_deref());
-        if previous.topic_id != written.topic_id {
-            // What was said of another topic is no evidence of this one.
-            self.memory.consumers.forget(&owner.uid);
-        }
         let desired = match desired::parse(&object.spec) {
             Ok(desired) => desired,
             Err(problem) => return self.invalid(ctx, &object, &previous, problem).await,
@@ -125,6 +121,10 @@ impl Consumers {
         if recorded && is_final(&previous) {
             self.memory.forget(&owner.uid);
             return Ok(Action::AwaitChange);
+        }
+        if previous.topic_id != written.topic_id {
+            // What was said of another topic is no evidence of this one.
+            self.memory.consumers.begin_anew(&owner.uid, &passed.pods);
         }
         let said = self.memory.consumers.gather(&owner.uid, &passed.pods).await;
         let trouble = said

@@ -4,7 +4,7 @@
 //! Needs a network, no Kubernetes client. It passes on what was said and judges nothing. Memory only: what must
 //! outlive the operator is in statuses and, until a Job is deleted, in its pods.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -98,12 +98,29 @@ pub struct Said<R> {
     pub ended: bool,
 }
 
+/// What the processes of one object said.
+#[derive(Debug)]
+struct Seen<R> {
+    by_process: BTreeMap<Process, Said<R>>,
+    /// Uids of pods whose words count no longer.
+    former: HashSet<String>,
+}
+
+impl<R> Default for Seen<R> {
+    fn default() -> Self {
+        Self {
+            by_process: BTreeMap::new(),
+            former: HashSet::new(),
+        }
+    }
+}
+
 /// Remembers and fetches what processes say; one for each kind of report.
 #[derive(Debug)]
 pub struct Gatherer<R> {
     fetcher: Fetcher,
-    /// By object uid, then by process.
-    seen: Mutex<HashMap<String, BTreeMap<Process, Said<R>>>>,
+    /// By object uid.
+    seen: Mutex<HashMap<String, Seen<R>>>,
 }
 
 impl<R> Default for Gatherer<R> {
@@ -137,8 +154,27 @@ impl<R: Reported> Gatherer<R> {
     pub fn remembered(&self, object_uid: &str) -> Vec<Said<R>> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.get(object_uid)
-            .map(|known| known.values().cloned().collect())
+            .map(|known| known.by_process.values().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// Begins anew: what was said until now counts no longer, and of the pods that are known only those that run
+    /// may still say anything. `pods` are all that there are.
+    pub fn begin_anew(&self, object_uid: &str, pods: &[PodFacts]) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.entry(object_uid.to_owned()).or_default();
+        let runs = |uid: &str| {
+            pods.iter()
+                .any(|pod| pod.uid == uid && pod.state == PodState::Running)
+        };
+        let spoke = std::mem::take(&mut known.by_process)
+            .into_values()
+            .map(|said| said.pod_uid);
+        let ended = pods
+            .iter()
+            .filter(|pod| matches!(pod.state, PodState::Ended(_)))
+            .map(|pod| pod.uid.clone());
+        known.former.extend(spoke.chain(ended).filter(|uid| !runs(uid)));
     }
 
     /// Takes in the last words of one pod as soon as they are known: it may be gone before the next pass.
@@ -189,7 +225,7 @@ impl<R: Reported> Gatherer<R> {
                 take_in(known, pod, said);
             }
         }
-        for (process, said) in known.iter_mut() {
+        for (process, said) in &mut known.by_process {
             let running = pods
                 .iter()
                 .any(|pod| pod.uid == said.pod_uid && pod.state == PodState::Running);
@@ -198,10 +234,10 @@ impl<R: Reported> Gatherer<R> {
                 .is_some_and(|start| *start != process.start);
             said.ended = said.ended || !running || replaced;
         }
-        while known.len() > MAX_PROCESSES {
-            known.pop_first();
+        while known.by_process.len() > MAX_PROCESSES {
+            known.by_process.pop_first();
         }
-        known.values().cloned().collect()
+        known.by_process.values().cloned().collect()
     }
 }
 
@@ -253,13 +289,16 @@ fn last_words<R: Reported>(pod: &PodFacts, ending: &Ending) -> Option<Said<R>> {
 }
 
 /// The pod's name is Kubernetes' word, not the report's: no pod speaks for another.
-fn take_in<R: Reported>(known: &mut BTreeMap<Process, Said<R>>, pod: &PodFacts, mut said: Said<R>) {
+fn take_in<R: Reported>(known: &mut Seen<R>, pod: &PodFacts, mut said: Said<R>) {
+    if known.former.contains(&pod.uid) {
+        return;
+    }
     said.report.set_pod(&pod.name);
     let process = said.report.process().clone();
-    if let Some(earlier) = known.get(&process) {
+    if let Some(earlier) = known.by_process.get(&process) {
         said.report.complete_from(&earlier.report);
     }
-    known.insert(process, said);
+    known.by_process.insert(process, said);
 }
 
 #[cfg(test)]

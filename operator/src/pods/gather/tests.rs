@@ -177,3 +177,24 @@ async fn words_heard_between_passes_outlive_their_pod() {
     gatherer.hear("object", &pod("a", PodState::Ended(words(7, 5))));
     assert_eq!(short(&gatherer.gather("object", &[]).await), [(7, 5, true)]);
 }
+
+#[tokio::test]
+async fn after_a_new_beginning_only_pods_that_run_are_heard() {
+    let gatherer = serve(Arc::new(AtomicU64::new(7))).await;
+    let gone = pod("gone", PodState::Running);
+    gatherer.gather("object", std::slice::from_ref(&gone)).await;
+    let ended = pod("ended", PodState::Ended(words(8, 2)));
+    let new = pod("new", PodState::Running);
+    gatherer.begin_anew("object", &[ended.clone(), new.clone()]);
+    assert_eq!(gatherer.remembered("object"), []);
+    // What is known of the others comes late, and again.
+    gatherer.hear("object", &pod("gone", PodState::Ended(words(6, 9))));
+    gatherer.hear("object", &ended);
+    assert_eq!(
+        short(&gatherer.gather("object", &[ended, new]).await),
+        [(7, 1, false)]
+    );
+    gatherer.forget("object");
+    gatherer.hear("object", &pod("gone", PodState::Ended(words(6, 9))));
+    assert_eq!(short(&gatherer.remembered("object")), [(6, 9, true)]);
+}
