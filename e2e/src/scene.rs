@@ -18,6 +18,9 @@ use crate::object::{Kind, Look};
 use crate::plane::Plane;
 use crate::spare::Spare;
 
+/// How soon to look again at an object that could not be looked at.
+const LOOK: Duration = Duration::from_millis(300);
+
 /// The label of every namespace these tests make.
 pub const LABEL: &str = "ottla.dev/e2e";
 
@@ -166,9 +169,18 @@ impl Scene {
     ) -> Result<DynamicObject> {
         let api = self.api(kind);
         let condition = |object: Option<&DynamicObject>| object.is_some_and(&test);
-        let awaited = await_condition(api.clone(), name, condition);
+        let awaited = async {
+            loop {
+                match await_condition(api.clone(), name, condition).await {
+                    // An API server that has just come back is not ready for every list.
+                    Err(error) => eprintln!("{} {name} is looked at again: {error}", kind.name()),
+                    Ok(found) => return found,
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
         if let Ok(found) = tokio::time::timeout(Duration::from_secs(seconds), awaited).await {
-            return found?.with_context(|| format!("{} {name} went away", kind.name()));
+            return found.with_context(|| format!("{} {name} went away", kind.name()));
         }
         let last = api
             .get_opt(name)
