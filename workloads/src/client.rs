@@ -39,7 +39,8 @@ pub fn connection(connection: &Connection) -> Result<ClientConfig, ClientError> 
         .set("broker.address.family", "v4")
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.max.ms", "5000")
-        .set("topic.metadata.refresh.interval.ms", "30000")
+        // A consumer whose topic the broker does not know yet looks again only then.
+        .set("topic.metadata.refresh.interval.ms", "10000")
         // A topic that is missing is for its owner to create, not for us.
         .set("allow.auto.create.topics", "false");
     match &connection.security {

@@ -142,7 +142,7 @@ impl Scene {
             commit_interval_ms: 200,
             processing_delay_us: 0,
             complete: Some(Complete {
-                deadline_ms: Some(60_000),
+                deadline_ms: Some(85_000),
             }),
             expected: Vec::new(),
         }

@@ -151,10 +151,6 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         let deployed = scope.spawn(brokers::deploy);
         let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
         ui::step("remove what earlier tests left", |_| sweep())?;
-        if which == Which::All {
-            let face = ui::step("Kafka's outward face", |_| kafka::check_face().map(drop));
-            tally.check("Kafka's outward face", face);
-        }
         let built = ui::step("build the tests", |_| build())?;
         deployed.join().map_err(panicked)??;
         anyhow::Ok((up, built))
@@ -171,19 +167,26 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     };
     if which == Which::All {
         // Most of an e2e test is waiting, and most of the others is work: they run side by side.
-        let (beside, together) = thread::scope(|scope| {
+        let (beside, face, together) = thread::scope(|scope| {
             let beside = scope.spawn(|| without_user(&binaries, &shared, &newest));
+            let face = scope.spawn(|| ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)));
             let together = as_user(&shared, &failing, which.together());
-            (beside.join(), together)
+            (beside.join(), face.join(), together)
         });
+        tally.check("Kafka's outward face", face.map_err(panicked)?);
         tally.absorb(beside.map_err(panicked)??);
         tally.absorb(together?);
     } else {
         tally.absorb(as_user(&shared, &failing, which.together())?);
     }
     tally.absorb(as_user(&shared, &failing, Some(which.alone()))?);
-    brokers::remove()?;
-    let after = demo::ensure().context("the demo does not pass any more after the tests")?;
+    let (removed, after) = thread::scope(|scope| {
+        let removed = scope.spawn(brokers::remove);
+        let after = demo::ensure();
+        (removed.join(), after)
+    });
+    removed.map_err(panicked)??;
+    let after = after.context("the demo does not pass any more after the tests")?;
     ensure!(
         up.table == after.table,
         "the tests changed the demo's table; before:\n{}\nafter:\n{}",
