@@ -151,6 +151,11 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         let deployed = scope.spawn(brokers::deploy);
         let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
         ui::step("remove what earlier tests left", |_| sweep())?;
+        if which == Which::All {
+            // Not beside the tests: Kafka's own tools give up on a busy machine.
+            let face = ui::step("Kafka's outward face", |_| kafka::check_face().map(drop));
+            tally.check("Kafka's outward face", face);
+        }
         let built = ui::step("build the tests", |_| build())?;
         deployed.join().map_err(panicked)??;
         anyhow::Ok((up, built))
@@ -167,13 +172,11 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     };
     if which == Which::All {
         // Most of an e2e test is waiting, and most of the others is work: they run side by side.
-        let (beside, face, together) = thread::scope(|scope| {
+        let (beside, together) = thread::scope(|scope| {
             let beside = scope.spawn(|| without_user(&binaries, &shared, &newest));
-            let face = scope.spawn(|| ui::step("Kafka's outward face", |_| kafka::check_face().map(drop)));
             let together = as_user(&shared, &failing, which.together());
-            (beside.join(), face.join(), together)
+            (beside.join(), together)
         });
-        tally.check("Kafka's outward face", face.map_err(panicked)?);
         tally.absorb(beside.map_err(panicked)??);
         tally.absorb(together?);
     } else {
