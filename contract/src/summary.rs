@@ -131,8 +131,8 @@ fn cut(text: &str) -> String {
 fn producer_candidates(report: &ProducerReport) -> Vec<(Report, Vec<u8>)> {
     let mut full = report.clone();
     full.last_error = full.last_error.as_deref().map(cut);
-    let mut endless = full.clone();
-    for stream in endless
+    let mut without_ends = full.clone();
+    for stream in without_ends
         .incarnations
         .iter_mut()
         .flat_map(|incarnation| &mut incarnation.streams)
@@ -147,7 +147,7 @@ fn producer_candidates(report: &ProducerReport) -> Vec<(Report, Vec<u8>)> {
     let mut few = bare.clone();
     few.incarnations
         .drain(..few.incarnations.len().saturating_sub(MAX_INCARNATIONS));
-    [full, endless, bare, few]
+    [full, without_ends, bare, few]
         .into_iter()
         .map(|mut report| {
             let packed = packed::producer(&report);

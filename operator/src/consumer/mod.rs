@@ -98,7 +98,7 @@ impl Consumers {
         };
         let uid = pass::object_uid(&owner)?;
         let recorded = previous.completion_time.is_some();
-        let (target, evidence) = self.look(ctx, &object, &desired);
+        let (target, evidence) = self.look(ctx, &object, &desired, topic_id.as_deref());
         let passed = pass::pass(
             ctx,
             Declared {
@@ -159,6 +159,7 @@ impl Consumers {
         ctx: &Context,
         object: &KafkaConsumer,
         desired: &Desired,
+        topic_id: Option<&str>,
     ) -> (Result<Target, Standing>, Evidence) {
         let reference = stores::of_consumer(object);
         let nothing = Evidence::default();
@@ -178,7 +179,7 @@ impl Consumers {
             Ok(producers) => {
                 let purges = observe::cuts(ctx, &topic);
                 let log = observe::Log {
-                    topic_id: target::topic_id(reference, &ctx.stores),
+                    topic_id,
                     purges: &purges,
                 };
                 let (expected, sent) = observe::sent(ctx, &self.memory, &producers, &log);

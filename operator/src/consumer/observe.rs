@@ -71,7 +71,7 @@ fn age(
 /// What is known of the log that a KafkaConsumer reads.
 pub(super) struct Log<'a> {
     /// The topic's id, where a KafkaTopic tells it.
-    pub(super) topic_id: Option<String>,
+    pub(super) topic_id: Option<&'a str>,
     /// Below which offset purges cleared each partition.
     pub(super) purges: &'a BTreeMap<i32, i64>,
 }
@@ -118,7 +118,7 @@ fn expected(producer: &KafkaProducer) -> Option<ExpectedRun> {
 
 /// Whether it was sent to this very topic, as far as that is known.
 fn is_present_in(known: &Known, log: &Log<'_>) -> bool {
-    match (&known.topic_id, &log.topic_id) {
+    match (known.topic_id.as_deref(), log.topic_id) {
         (Some(then), Some(now)) => then == now,
         _ => true,
     }
@@ -270,7 +270,7 @@ mod tests {
         let (mut status, mut known) = run();
         change(&mut status, &mut known);
         let log = Log {
-            topic_id: Some("now".to_owned()),
+            topic_id: Some("now"),
             purges: &cuts.iter().copied().collect(),
         };
         assert_eq!(is_cleared(Some(&status), &known, &log), cleared);
