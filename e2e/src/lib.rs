@@ -7,6 +7,7 @@
 //! each says `SKIPPED` and passes, so that a stray `cargo test` never touches somebody's cluster.
 
 pub mod api_proxy;
+mod audit;
 pub mod broker;
 pub mod certificates;
 pub mod cli;

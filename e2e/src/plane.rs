@@ -4,13 +4,12 @@
 //! are no controllers: nothing runs pods, and a namespace is never quite deleted. The API server's audit log is the
 //! witness of who wrote what.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -19,6 +18,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+use crate::audit;
+pub use crate::audit::Writes;
 use crate::object::Kind;
 use crate::wait::until;
 
@@ -53,9 +54,6 @@ pub enum Part {
     /// The API server.
     Server,
 }
-
-/// How often something was written: by `namespace`, then by `verb resource/subresource`.
-pub type Writes = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// A running Kubernetes API; it ends with this value.
 pub struct Plane {
@@ -197,35 +195,10 @@ impl Plane {
         self.answers().await
     }
 
-    /// What a caller wrote with success so far, by the audit log. Events are left out, for they are a courtesy, the Lease,
-    /// which is renewed all the time, and what is said of the KafkaCluster: how Kafka is doing at the moment.
+    /// What a caller wrote with success so far, by the audit log.
     pub fn writes(&self, caller: Caller) -> Result<Writes> {
         let text = fs::read_to_string(self.file("audit.log")).context("read the audit log")?;
-        ensure!(!text.is_empty(), "the audit log is empty");
-        let mut writes = Writes::new();
-        for line in text.lines() {
-            let event: Value = serde_json::from_str(line).context("a line of the audit log")?;
-            let (object, code) = (&event["objectRef"], event["responseStatus"]["code"].as_i64());
-            let counts = event["user"]["username"] == caller.name()
-                && object["resource"] != "events"
-                && object["resource"] != "leases"
-                && object["resource"] != "kafkaclusters"
-                && code.is_some_and(|code| (200..300).contains(&code));
-            if !counts {
-                continue;
-            }
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let mut what = format!("{} {}", text(&event["verb"]), text(&object["resource"]));
-            if let Some(below) = object["subresource"].as_str() {
-                what = format!("{what}/{below}");
-            }
-            *writes
-                .entry(text(&object["namespace"]))
-                .or_default()
-                .entry(what)
-                .or_default() += 1;
-        }
-        Ok(writes)
+        audit::writes(&text, caller.name())
     }
 }
 
@@ -239,11 +212,7 @@ fn write_credentials(folder: &Path) -> Result<()> {
         .map(Caller::name)
         .map(|name| format!("{name}-token,{name},{name},system:masters\n"));
     fs::write(folder.join("tokens.csv"), tokens.concat())?;
-    let policy = json!({
-        "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
-        "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}],
-    });
-    fs::write(folder.join("audit.json"), policy.to_string())?;
+    fs::write(folder.join("audit.json"), audit::policy().to_string())?;
     Ok(())
 }
 

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::spare::{ADDRESS, Spare, USER};
+use crate::wait::until;
 
 /// Longest wait for one answer.
 const CALL: Duration = Duration::from_secs(10);
@@ -117,8 +118,9 @@ impl Kafka {
         answer
     }
 
-    /// Learns who leads the partitions of these topics. What is not there is left out.
-    async fn learn(&mut self, topics: &BTreeSet<String>) -> Result<()> {
+    /// Learns who leads the partitions of these topics; answers those of which a partition is led by nobody, or which are
+    /// not there: these are left out.
+    async fn learn(&mut self, topics: &BTreeSet<String>) -> Result<BTreeSet<String>> {
         let asked = topics
             .iter()
             .map(|name| MetadataRequestTopic::default().with_name(Some(topic_name(name))));
@@ -132,20 +134,27 @@ impl Kafka {
             .map(|broker| (broker.node_id.0, format!("{}:{}", broker.host, broker.port)))
             .collect();
         self.leaders.clear();
+        let mut without = topics.clone();
         for topic in answer.topics.iter().filter(|topic| topic.error_code == 0) {
             let name = topic
                 .name
                 .as_ref()
                 .map(|name| name.to_string())
                 .unwrap_or_default();
-            for partition in &topic.partitions {
-                if let Some(leader) = brokers.get(&partition.leader_id.0) {
-                    self.leaders
-                        .insert((name.clone(), partition.partition_index), leader.clone());
-                }
+            let led = topic
+                .partitions
+                .iter()
+                .filter_map(|one| Some((one.partition_index, brokers.get(&one.leader_id.0)?.clone())));
+            let led: BTreeMap<i32, String> = led.collect();
+            if led.len() == topic.partitions.len() {
+                without.remove(&name);
             }
+            self.leaders.extend(
+                led.into_iter()
+                    .map(|(index, leader)| ((name.clone(), index), leader)),
+            );
         }
-        Ok(())
+        Ok(without)
     }
 
     /// What is known, by leader, then topic.
@@ -276,27 +285,32 @@ pub async fn write(
 ) -> Result<BTreeMap<At, i64>> {
     let mut kafka = Kafka::new(spare);
     let mut ends = BTreeMap::new();
-    let mut left = topics.clone();
+    let mut without = BTreeSet::new();
     for _ in 0..50 {
-        kafka.learn(&left).await?;
-        let acknowledged = kafka.append(at, count).await?;
-        left.retain(|topic| !acknowledged.keys().any(|(name, _)| name == topic));
-        ends.extend(acknowledged);
-        if left.is_empty() {
+        without = kafka.learn(topics).await?;
+        kafka.leaders.retain(|partition, _| !ends.contains_key(partition));
+        ends.extend(kafka.append(at, count).await?);
+        if without.is_empty() && kafka.refused.is_empty() {
             return Ok(ends);
         }
         tokio::time::sleep(PAUSE).await;
     }
     bail!(
-        "Kafka took no records for {left:?}; its error codes: {:?}",
+        "Kafka took not all records: these are not there or have a partition without a leader: {without:?}; its error codes: \
+         {:?}",
         kafka.refused
     )
 }
 
-/// The first offset of each partition, or the next one to be given.
+/// The first offset of each partition, or the next one to be given. All topics exist.
 pub async fn offsets(spare: &Spare, topics: &BTreeSet<String>, first: bool) -> Result<BTreeMap<At, i64>> {
     let mut kafka = Kafka::new(spare);
-    kafka.learn(topics).await?;
+    until("leaders of all partitions", CALL, async || {
+        let without = kafka.learn(topics).await?;
+        ensure!(without.is_empty(), "none of a partition of {without:?}");
+        anyhow::Ok(())
+    })
+    .await?;
     kafka.offsets(if first { -2 } else { -1 }).await
 }
 
@@ -322,7 +336,7 @@ impl Writer {
             loop {
                 // A topic may be away for a while, or lead elsewhere: it is asked again each time.
                 let written = match kafka.learn(&topics).await {
-                    Ok(()) => kafka.append(Timestamp::now(), BATCH).await,
+                    Ok(_) => kafka.append(Timestamp::now(), BATCH).await,
                     Err(error) => Err(error),
                 };
                 match written {

@@ -112,6 +112,13 @@ impl Cmd {
         self
     }
 
+    /// Lets it run where others leave the processor free.
+    pub fn stands_back(mut self) -> Self {
+        let program = std::mem::replace(&mut self.program, "nice".into());
+        self.args.splice(0..0, ["-n".into(), "10".into(), program]);
+        self
+    }
+
     /// Lets it write straight to our terminal; nothing is captured then.
     pub fn inherit(mut self) -> Self {
         self.inherit = true;

@@ -83,8 +83,8 @@ impl Metadata {
 /// How one scene ended.
 pub(super) struct Ending {
     topic: String,
-    /// What the operator wrote to the Kubernetes API.
-    writes: BTreeMap<String, usize>,
+    /// What the operator wrote to the Kubernetes API, and what it said there.
+    writes: BTreeMap<String, Vec<String>>,
     /// First and next offset of each partition.
     offsets: BTreeMap<i32, (i64, i64)>,
     /// The end that Kafka acknowledged to the producer, of each partition.
@@ -240,12 +240,12 @@ pub(super) fn compare(
         let (found, wanted) = (&ending.writes, &reference.writes);
         let more = found
             .iter()
-            .any(|(what, count)| count > wanted.get(what).unwrap_or(&0));
-        let total = |writes: &BTreeMap<String, usize>| writes.values().sum::<usize>();
+            .any(|(what, said)| said.len() > wanted.get(what).map_or(0, Vec::len));
+        let total = |writes: &BTreeMap<String, Vec<String>>| writes.values().map(Vec::len).sum::<usize>();
         // What was under way beside the last act may have been done with nobody left to be told so: it is in the log as no
         // success.
         if more || total(found) + deaths < total(wanted) {
-            wrong.push(format!("{told}: written {found:?}, without a fault {wanted:?}"));
+            wrong.push(format!("{told}: written {found:#?}, without a fault {wanted:#?}"));
         }
     }
     let shape = |ending: &Ending| {

@@ -1,5 +1,5 @@
-//! Objects older than a rule: with the schema's rules taken away for as long, what admission would have refused is
-//! answered by a condition. Among those that others do not share the cluster with, for it changes the schema under everybody.
+//! Objects older than a rule: where the schema has no rules, what admission would have refused is answered by a condition. On
+//! a Kubernetes API of its own, for it changes the schema under everybody.
 
 use std::time::Duration;
 
@@ -7,9 +7,12 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
 use ottla_e2e::object::{Kind, Look};
+use ottla_e2e::plane::Plane;
 use ottla_e2e::wait::until;
-use ottla_e2e::{Scene, fixtures, operator, scene};
+use ottla_e2e::{Scene, fixtures, spare};
 use serde_json::{Value, json};
+
+use crate::own;
 
 const SOON: u64 = 60;
 
@@ -49,7 +52,9 @@ fn strip(schema: &mut Value) {
 }
 
 async fn without_rules(scene: &Scene) -> Result<()> {
-    scene.apply(Kind::Cluster, "kafka", fixtures::cluster()).await?;
+    scene
+        .apply(Kind::Cluster, "kafka", fixtures::cluster_at(spare::ADDRESS))
+        .await?;
     scene
         .await_says(Kind::Cluster, "kafka", ("Ready", "True", ""), SOON)
         .await?;
@@ -76,25 +81,27 @@ async fn without_rules(scene: &Scene) -> Result<()> {
     told(scene, "internal", "InvalidTopicName", "two underscores").await
 }
 
+async fn strip_topics(plane: &Plane) -> Result<()> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(plane.client.clone());
+    let name = "kafkatopics.ottla.dev";
+    let mut stripped = json!({"spec": {"versions": definitions.get(name).await?.spec.versions}});
+    strip(&mut stripped);
+    definitions
+        .patch(name, &PatchParams::default(), &Patch::Merge(stripped))
+        .await
+        .context("strip the rules")
+        .map(drop)
+}
+
 #[tokio::test]
 async fn without_the_schemas_rules_a_condition_answers() -> Result<()> {
-    let _mortal = operator::mortal().await;
-    scene("stripped", async |scene| {
-        let definitions: Api<CustomResourceDefinition> = Api::all(scene.live.client.clone());
-        let name = "kafkatopics.ottla.dev";
-        let original = json!({"spec": {"versions": definitions.get(name).await?.spec.versions}});
-        let mut stripped = original.clone();
-        strip(&mut stripped);
-        definitions
-            .patch(name, &PatchParams::default(), &Patch::Merge(stripped))
-            .await
-            .context("strip the rules")?;
-        let outcome = without_rules(scene).await;
-        definitions
-            .patch(name, &PatchParams::default(), &Patch::Merge(original))
-            .await
-            .context("restore the rules")?;
-        outcome
-    })
-    .await
+    let Some((_live, plane, spare)) = own::rig("without_the_schemas_rules_a_condition_answers").await? else {
+        return Ok(());
+    };
+    let _shared = spare::shared().await;
+    strip_topics(&plane).await?;
+    let scene = Scene::apart(&plane, &spare, "stripped").await?;
+    let operator = own::start(&plane, &scene, &plane.url()).await?;
+    let outcome = without_rules(&scene).await;
+    outcome.with_context(|| operator.last_words())
 }

@@ -36,6 +36,8 @@ const FEW: &str = "--test-threads=6";
 const ONE: &str = "--test-threads=1";
 /// What is run against the newest Kafka too.
 const CONTRACT: [&str; 3] = ["contract", "live", "kafka"];
+/// Of the tests that are no user's, those that ask the cluster's Kubernetes API and not Kafka.
+const ADMISSION: &str = "admission";
 
 /// Which of the live tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +93,8 @@ fn build() -> Result<(Vec<Binary>, PathBuf)> {
     ))
 }
 
-/// The tests that are no user's: everything but `e2e/`, and the contract suite once more against the newest Kafka.
-fn without_user(binaries: &[Binary], shared: &Live, newest: &Live) -> Result<Tally> {
+/// The tests that are no user's and ask Kafka or the Kubernetes API; the contract suite once more against the newest Kafka.
+fn of_clients(binaries: &[Binary], shared: &Live, newest: &Live) -> Result<Tally> {
     let on_newest = binaries
         .iter()
         .filter(|binary| CONTRACT.contains(&binary.target.as_str()));
@@ -113,12 +115,41 @@ fn without_user(binaries: &[Binary], shared: &Live, newest: &Live) -> Result<Tal
             }
         })
         .collect();
-    jobs.extend(binaries.iter().map(|binary| {
+    let asking = binaries.iter().filter(|binary| asks(binary));
+    jobs.extend(asking.map(|binary| {
         let command = shared.environment(binary.command()).args(NEED_TLS);
         Job::of(&binary.name, command)
     }));
-    jobs.push(Job::of("doc tests", cargo_test(&["--workspace", "--doc"])));
-    binaries::run("unit, contract and client tests", jobs)
+    binaries::run("contract and client tests", jobs)
+}
+
+/// Whether a test binary asks the cluster's Kafka or Kubernetes API.
+fn asks(binary: &Binary) -> bool {
+    CONTRACT.contains(&binary.target.as_str()) || binary.target == ADMISSION
+}
+
+/// The tests that are no user's and need no cluster. They are in no hurry.
+fn without_cluster(binaries: &[Binary]) -> Result<Tally> {
+    let alone = binaries.iter().filter(|binary| !asks(binary));
+    let mut jobs: Vec<Job> = alone
+        .map(|binary| Job::of(&binary.name, binary.command().stands_back()))
+        .collect();
+    let docs = cargo_test(&["--workspace", "--doc"]).stands_back();
+    jobs.push(Job::of("doc tests", docs));
+    binaries::run("unit tests", jobs)
+}
+
+/// Runs two suites at the same time.
+fn side_by_side(
+    beside: impl FnOnce() -> Result<Tally> + Send,
+    other: impl FnOnce() -> Result<Tally>,
+) -> Result<[Tally; 2]> {
+    let (beside, other) = thread::scope(|scope| {
+        let beside = scope.spawn(beside);
+        let other = other();
+        (beside.join(), other)
+    });
+    Ok([beside.map_err(panicked)??, other?])
 }
 
 fn panicked(_panic: Box<dyn Any + Send>) -> Error {
@@ -170,19 +201,19 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         trusts: Some(kafka::certificates::trusted(SPARE)?),
         ..Live::new(SPARE, &Spec::tls_bootstrap(), &up.images)?
     };
+    let user = |suite| as_user(&shared, &failing, suite);
+    let (together, alone) = (which.together(), Some(which.alone()));
     if which == Which::All {
-        // Most of an e2e test is waiting, and most of the others is work: they run side by side.
-        let (beside, together) = thread::scope(|scope| {
-            let beside = scope.spawn(|| without_user(&binaries, &shared, &newest));
-            let together = as_user(&shared, &failing, which.together());
-            (beside.join(), together)
-        });
-        tally.absorb(beside.map_err(panicked)??);
-        tally.absorb(together?);
+        // Most of an e2e test is waiting, and most of the others is work. Where a test is to see the operator act in time, the
+        // work is what stands back.
+        let clients = || of_clients(&binaries, &shared, &newest);
+        let first = side_by_side(clients, || user(together))?;
+        let then = side_by_side(|| without_cluster(&binaries), || user(alone))?;
+        first.into_iter().chain(then).for_each(|one| tally.absorb(one));
     } else {
-        tally.absorb(as_user(&shared, &failing, which.together())?);
+        tally.absorb(user(together)?);
+        tally.absorb(user(alone)?);
     }
-    tally.absorb(as_user(&shared, &failing, Some(which.alone()))?);
     let (removed, after) = thread::scope(|scope| {
         let removed = scope.spawn(brokers::remove);
         let after = demo::ensure();
