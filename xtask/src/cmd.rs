@@ -40,6 +40,7 @@ pub struct Cmd {
     log: Option<String>,
     deadline: Duration,
     inherit: bool,
+    stands_back: bool,
 }
 
 /// What a finished command left.
@@ -65,6 +66,7 @@ impl Cmd {
             log: None,
             deadline: DEADLINE,
             inherit: false,
+            stands_back: false,
         }
     }
 
@@ -114,8 +116,7 @@ impl Cmd {
 
     /// Lets it run where others leave the processor free.
     pub fn stands_back(mut self) -> Self {
-        let program = std::mem::replace(&mut self.program, "nice".into());
-        self.args.splice(0..0, ["-n".into(), "10".into(), program]);
+        self.stands_back = true;
         self
     }
 
@@ -189,7 +190,13 @@ impl Cmd {
     }
 
     fn spawn(&self) -> Result<Child> {
-        let mut command = Command::new(&self.program);
+        let mut command = if self.stands_back {
+            let mut nice = Command::new("nice");
+            nice.args(["-n", "10"]).arg(&self.program);
+            nice
+        } else {
+            Command::new(&self.program)
+        };
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))

@@ -13,13 +13,16 @@ pub(super) const SPARE: &str = "ottla-test-kafka";
 pub(super) const LONE: &str = "ottla-test-lone-kafka";
 /// What tests cannot wait for otherwise, or not see. Also what many a Kafka has: a topic is created for whoever writes to one
 /// that is not there, so nothing of ours may ask for one by accident.
-const OVERRIDES: [(&str, &str); 4] = [
+const OVERRIDES: [(&str, &str); 6] = [
     ("auto.create.topics.enable", "true"),
     // The brokers look at retention.
     ("log.retention.check.interval.ms", "1000"),
     ("log.initial.task.delay.ms", "1000"),
     // A broker that stands still counts as alive for so long: what waits for its replicas is seen to wait.
     ("broker.session.timeout.ms", "60000"),
+    // The first consumer waits until all partitions of the internal topics are made.
+    ("offsets.topic.num.partitions", "3"),
+    ("share.coordinator.state.topic.num.partitions", "3"),
 ];
 
 fn specs() -> [Spec; 2] {
