@@ -206,8 +206,8 @@ pub struct PartitionSnapshot {
     pub streams: Vec<StreamSnapshot>,
     /// The first offending records.
     pub evidence: Vec<Evidence>,
-    /// Stretches of the log that were gone before they could be read, the newest at the end; at most [`MAX_GAPS`], the
-    /// oldest taken together.
+    /// Stretches of the log that were gone before they could be read, the newest at the end; at most [`MAX_GAPS`]: what is
+    /// beyond is taken together with the next, and what was read between them with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
     /// Every expected stream was read to its end, and the end of the log was passed after that.
@@ -219,6 +219,9 @@ pub struct PartitionSnapshot {
 /// A stretch of the log that was gone before it could be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
+    /// Offset that was to be read next; 0 where an earlier release did not say.
+    #[serde(default)]
+    pub from: i64,
     /// Offset at which the log began then.
     pub to: i64,
     /// Records, possibly none, known to have stood there, as far as later ones told.

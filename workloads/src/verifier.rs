@@ -75,7 +75,7 @@ impl Partition {
     pub fn at_the_beginning(partition: i32, low: i64) -> Self {
         let mut new = Self::new(partition, low);
         if low > 0 {
-            new.open_gap(low);
+            new.open_gap(0, low);
         }
         new
     }
@@ -185,9 +185,9 @@ impl Partition {
         if low <= self.position {
             return;
         }
+        self.open_gap(self.position, low);
         self.position = low;
         self.origin = low;
-        self.open_gap(low);
         let missing = self
             .streams
             .iter_mut()
@@ -196,14 +196,16 @@ impl Partition {
     }
 
     /// Begins to count for another stretch that is gone. What turns out later to have gone before it counts for it too.
-    fn open_gap(&mut self, to: i64) {
-        self.gaps.retain(|gap| gap.records > 0);
-        self.gaps.push(Gap { to, records: 0 });
-        while self.gaps.len() > MAX_GAPS {
-            let oldest = self.gaps.remove(0);
-            if let Some(next) = self.gaps.first_mut() {
-                next.records = next.records.saturating_add(oldest.records);
-            }
+    fn open_gap(&mut self, from: i64, to: i64) {
+        self.gaps.push(Gap { from, to, records: 0 });
+        if self.gaps.len() > MAX_GAPS {
+            // One without records takes nothing from its successor that could be told apart.
+            let older = &self.gaps[..MAX_GAPS];
+            let place = older.iter().position(|gap| gap.records == 0).unwrap_or(0);
+            let taken = self.gaps.remove(place);
+            let next = &mut self.gaps[place];
+            next.from = taken.from;
+            next.records = next.records.saturating_add(taken.records);
         }
     }
 

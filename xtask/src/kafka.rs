@@ -3,6 +3,7 @@
 //! Where registries can be reached the shared broker is the Bitnami chart; otherwise our own chart and image show the
 //! same outward face, which `rig/kafka/face.yaml` lists and [`check_face`] compares. Throw-away brokers are always ours.
 
+mod ask;
 pub mod certificates;
 mod face;
 pub mod image;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+pub use ask::ask;
 pub use face::check_face;
 pub use probe::answers;
 

@@ -107,6 +107,9 @@ pub(super) fn consumer(report: &ConsumerReport) -> Vec<u8> {
                 out.signed(gap.to).number(gap.records);
             }
         }
+        for gap in report.partitions.iter().flat_map(|partition| &partition.gaps) {
+            out.signed(gap.from);
+        }
     }
     out.into_bytes()
 }
@@ -116,6 +119,7 @@ fn read_gaps(reader: &mut Reader<'_>, partitions: &mut [PartitionSnapshot]) -> O
         let number = partition(reader)?;
         let gaps = reader.list(|reader| {
             Some(Gap {
+                from: 0,
                 to: reader.signed()?,
                 records: reader.number()?,
             })
@@ -124,6 +128,11 @@ fn read_gaps(reader: &mut Reader<'_>, partitions: &mut [PartitionSnapshot]) -> O
             .iter_mut()
             .find(|known| known.partition == number)?
             .gaps = gaps;
+    }
+    if !reader.is_empty() {
+        for gap in partitions.iter_mut().flat_map(|partition| &mut partition.gaps) {
+            gap.from = reader.signed()?;
+        }
     }
     Some(())
 }

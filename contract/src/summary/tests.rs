@@ -71,6 +71,7 @@ fn consumer(partitions: i32) -> TerminationSummary {
         }],
         gaps: (0..partition % 3)
             .map(|n| Gap {
+                from: n.into(),
                 to: (n + 1).into(),
                 records: 7,
             })
@@ -107,6 +108,22 @@ fn small_reports_come_back_whole() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn words_that_do_not_tell_where_a_gap_begins_are_read() {
+    let Report::Consumer(mut report) = consumer(2).report else {
+        panic!("a consumer speaks")
+    };
+    let mut bytes = packed::consumer(&report);
+    let mut read = ConsumerReport::default();
+    packed::read_consumer(&bytes, &mut read).unwrap();
+    assert_eq!(read.partitions, report.partitions);
+    // The one gap began at 0, which takes one byte.
+    bytes.pop();
+    report.partitions[1].gaps[0].from = 0;
+    packed::read_consumer(&bytes, &mut read).unwrap();
+    assert_eq!(read.partitions, report.partitions);
 }
 
 #[test]

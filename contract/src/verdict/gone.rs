@@ -1,7 +1,8 @@
-//! Streams whose end was gone before it could be read. Their sender says where the closing record stood; a reader that
-//! found the log beginning beyond that never comes to it, and waits for it in vain.
+//! Streams whose end was gone before it could be read. Their sender says where the closing record stood; a reader that had
+//! not come to it yet and found the log beginning beyond it waits for it in vain.
 //!
-//! A reader that chose to begin there is another matter: what it passed over is still in the log.
+//! A reader that chose to begin there is another matter: what it passed over is still in the log. So is one that had passed
+//! the place before: where it found no closing record then, Kafka has lost it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +36,7 @@ impl Gone {
             if met.is_some_and(|met| met.closing.is_some()) {
                 continue;
             }
-            let Some(gap) = snapshot.gaps.iter().find(|gap| gap.to > end) else {
+            let Some(gap) = snapshot.gaps.iter().find(|gap| gap.from <= end && end < gap.to) else {
                 continue;
             };
             if !gone.streams.insert((id, stream.partition)) {

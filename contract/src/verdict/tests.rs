@@ -135,12 +135,16 @@ impl Scene {
     }
 }
 
+fn gap(from: i64, to: i64, records: u64) -> Gap {
+    Gap { from, to, records }
+}
+
 /// Ten more records were missing in partition 1 where the log began at 40, and three where it began at 60.
 fn with_gaps() -> Scene {
     let mut scene = pass();
     let partition = scene.partition(1);
     partition.counters.expired = 13;
-    partition.gaps = vec![Gap { to: 40, records: 10 }, Gap { to: 60, records: 3 }];
+    partition.gaps = vec![gap(5, 40, 10), gap(50, 60, 3)];
     scene
 }
 
@@ -182,8 +186,8 @@ fn with_one_gone() -> Scene {
         ..stream(B, None)
     };
     scene.partition(0).streams.push(begun);
-    scene.partition(0).gaps = vec![Gap { to: 20, records: 0 }];
-    scene.partition(1).gaps = vec![Gap { to: 20, records: 0 }];
+    scene.partition(0).gaps = vec![gap(5, 20, 0)];
+    scene.partition(1).gaps = vec![gap(0, 20, 0)];
     scene
 }
 
@@ -210,6 +214,7 @@ fn a_stream_that_is_gone_to_its_end_is_not_waited_for(
 }
 
 #[rstest]
+#[case::the_reader_had_passed_its_end_and_found_none(|scene: &mut Scene| scene.partition(1).gaps[0].from = 11)]
 #[case::the_log_begins_where_it_ends(|scene: &mut Scene| scene.partition(1).gaps[0].to = 10)]
 #[case::the_reader_chose_to_begin_later(|scene: &mut Scene| {
     scene.partition(1).gaps.clear();

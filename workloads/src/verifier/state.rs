@@ -16,7 +16,9 @@ use crate::intervals::Intervals;
 
 /// Most bytes of the text; Kafka's default limit is 4,096.
 pub const MAX_METADATA_BYTES: usize = 3_500;
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
+/// As it was before gaps told where they begin.
+const WITHOUT_BEGINNINGS: u64 = 2;
 /// As it was before gaps were told.
 const WITHOUT_GAPS: u64 = 1;
 const KINDS: [EvidenceKind; 5] = [
@@ -122,7 +124,7 @@ impl Partition {
         }
         out.count(self.gaps.len());
         for gap in &self.gaps {
-            out.signed(gap.to).number(gap.records);
+            out.signed(gap.from).signed(gap.to).number(gap.records);
         }
         BASE64.encode(out.into_bytes())
     }
@@ -169,7 +171,7 @@ fn write_stream(out: &mut Writer, stream: &Stream) {
 
 fn read(partition: i32, reader: &mut Reader<'_>) -> Option<Partition> {
     let version = reader.number()?;
-    if version != VERSION && version != WITHOUT_GAPS {
+    if ![VERSION, WITHOUT_BEGINNINGS, WITHOUT_GAPS].contains(&version) {
         return None;
     }
     let (position, origin, approximate) = (reader.signed()?, reader.signed()?, reader.number()? != 0);
@@ -216,6 +218,7 @@ fn read(partition: i32, reader: &mut Reader<'_>) -> Option<Partition> {
     } else {
         reader.list(|reader| {
             Some(Gap {
+                from: if version == VERSION { reader.signed()? } else { 0 },
                 to: reader.signed()?,
                 records: reader.number()?,
             })

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ottla_contract::{Share, Uid};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -369,7 +371,11 @@ fn what_was_gone_before_it_could_be_read_is_expired() {
     assert_eq!((partition.counters.lost, partition.counters.expired), (1, 7));
     partition.expire(5);
     assert_eq!(partition.position(), 14, "never backwards");
-    assert_eq!(partition.snapshot(false).gaps, [Gap { to: 10, records: 7 }]);
+    assert_eq!(partition.snapshot(false).gaps, [gap(3, 10, 7)]);
+}
+
+fn gap(from: i64, to: i64, records: u64) -> Gap {
+    Gap { from, to, records }
 }
 
 #[test]
@@ -382,18 +388,37 @@ fn each_stretch_that_is_gone_is_told_apart_as_far_as_there_is_room() {
         sequence += round.cast_unsigned() + 1;
         partition.observe(round * 10, None, &record(1, sequence));
     }
-    let expected = [(30, 1 + 2 + 3), (40, 4), (50, 5), (60, 6)].map(|(to, records)| Gap { to, records });
+    let expected = [
+        gap(1, 30, 1 + 2 + 3),
+        gap(31, 40, 4),
+        gap(41, 50, 5),
+        gap(51, 60, 6),
+    ];
     assert_eq!(partition.snapshot(false).gaps, expected);
     assert_eq!(partition.counters.expired, 21);
     let again = Partition::decode(0, partition.position(), &partition.encode()).unwrap();
     assert_eq!(again.snapshot(false), partition.snapshot(false));
-    // One that is not known to have held anything takes a place, until the next.
-    let expected = [(40, 1 + 2 + 3 + 4), (50, 5), (60, 6)].map(|(to, records)| Gap { to, records });
+    // Those that are not known to have held anything take one place together.
+    let expected = [gap(1, 40, 1 + 2 + 3 + 4), gap(41, 50, 5), gap(51, 60, 6)];
     for to in [100, 110] {
         partition.expire(to);
         let gaps = partition.snapshot(false).gaps;
-        assert_eq!((&gaps[..3], gaps[3]), (&expected[..], Gap { to, records: 0 }));
+        assert_eq!((&gaps[..3], gaps[3]), (&expected[..], gap(61, to, 0)));
     }
+}
+
+#[test]
+fn a_state_that_does_not_tell_where_a_gap_begins_is_read() {
+    let mut partition = read(&[record(1, 0)]);
+    partition.expire(20);
+    let mut bytes = STANDARD_NO_PAD.decode(partition.encode()).unwrap();
+    // The version comes first; at the end stand the place of the one gap, 1 to 20, and its records: each a byte.
+    bytes[0] = 2;
+    bytes.remove(bytes.len() - 3);
+    let state = STANDARD_NO_PAD.encode(bytes);
+    let again = Partition::decode(0, 20, &state).unwrap();
+    assert_eq!(again.snapshot(false).gaps, [gap(0, 20, 0)]);
+    assert_eq!(again.counters, partition.counters);
 }
 
 #[test]
@@ -407,7 +432,7 @@ fn where_the_log_begins_is_told_by_who_reads_it_from_its_beginning() {
         (20, 0),
         "who joined late misses nothing"
     );
-    assert_eq!(snapshot.gaps, [Gap { to: 20, records: 0 }]);
+    assert_eq!(snapshot.gaps, [gap(0, 20, 0)]);
     assert_eq!(
         Partition::new(0, 20).snapshot(false).gaps,
         [],

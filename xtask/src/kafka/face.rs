@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{NAMESPACE, NODE_PORT};
-use crate::kubectl::{self, kubectl};
+use super::{NAMESPACE, NODE_PORT, ask};
+use crate::kubectl;
 use crate::paths;
 
 /// The committed list.
@@ -59,7 +59,7 @@ pub fn check_face() -> Result<usize> {
         }
     }
     for asked in &face.broker {
-        let answer = ask(&asked.run)?;
+        let answer = ask(NAMESPACE, &asked.run)?;
         for wanted in &asked.says {
             compared += 1;
             if !answer.contains(wanted) {
@@ -83,34 +83,6 @@ pub fn check_face() -> Result<usize> {
         differences.len(),
         differences.join("\n    ")
     )
-}
-
-/// Runs a script in the broker's container; the password goes by standard input, never on a command line of the host.
-fn ask(script: &str) -> Result<String> {
-    let module = "org.apache.kafka.common.security.scram.ScramLoginModule";
-    let wrapped = format!(
-        "umask 077; read -r password; file=$(mktemp); trap 'rm -f $file' EXIT\n\
-         cat >$file <<END\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\n\
-         sasl.jaas.config={module} required username=\"user1\" password=\"$password\";\nEND\n\
-         export KAFKA_HEAP_OPTS=-Xmx192m; set -- $file\n{script}"
-    );
-    let exec = kubectl().args([
-        "exec",
-        "-i",
-        "-n",
-        NAMESPACE,
-        "kafka-controller-0",
-        "-c",
-        "kafka",
-        "--",
-        "bash",
-        "-c",
-    ]);
-    let finished = exec
-        .arg(wrapped)
-        .stdin(format!("{}\n", super::password(NAMESPACE)?))
-        .finish()?;
-    Ok(finished.stdout + &finished.stderr)
 }
 
 #[cfg(test)]

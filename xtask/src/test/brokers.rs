@@ -2,15 +2,21 @@
 //! away.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::kafka::{self, Spec};
+use crate::ui;
 
 /// Where the one of three brokers runs.
 pub(super) const SPARE: &str = "ottla-test-kafka";
 /// Where the one of one broker runs.
 pub(super) const LONE: &str = "ottla-test-lone-kafka";
+/// Groups that are asked for, so that each partition of the internal topic has one.
+const GROUPS: usize = 8;
+/// How long Kafka may take to coordinate groups.
+const DEADLINE: Duration = Duration::from_secs(120);
 /// What tests cannot wait for otherwise, or not see. Also what many a Kafka has: a topic is created for whoever writes to one
 /// that is not there, so nothing of ours may ask for one by accident.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -44,7 +50,36 @@ fn specs() -> [Spec; 2] {
 
 /// Deploys both.
 pub(super) fn deploy() -> Result<()> {
-    side_by_side(specs().map(|spec| move || kafka::deploy(&spec)))
+    side_by_side(specs().map(|spec| {
+        move || {
+            kafka::deploy(&spec)?;
+            coordinate_groups(&spec.namespace)
+        }
+    }))
+}
+
+/// Has Kafka make its internal topic of consumer groups, which it does when the first group is asked for: consumers that come
+/// while brokers and tests begin at once may wait for more than a minute.
+fn coordinate_groups(namespace: &str) -> Result<()> {
+    let groups: Vec<String> = (0..GROUPS)
+        .map(|number| format!("--group warm-{number}"))
+        .collect();
+    let script = format!(
+        "kafka-consumer-groups.sh --bootstrap-server kafka:9092 --command-config $1 --delete --timeout 60000 {}",
+        groups.join(" ")
+    );
+    ui::step(&format!("consumer groups in namespace {namespace}"), |step| {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let said = kafka::ask(namespace, &script)?;
+            // There are no such groups, and each one's coordinator has said so.
+            if said.matches("GroupIdNotFoundException").count() == GROUPS {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "Kafka's coordinators do not answer: {said}");
+            step.say("asking again");
+        }
+    })
 }
 
 /// Removes both.
