@@ -3,8 +3,6 @@
 //!
 //! Tests that only use the first share it; one that stops any of its brokers has it for itself.
 
-use std::fs::File;
-
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
@@ -29,46 +27,27 @@ static RATES: Mutex<()> = Mutex::const_new(());
 /// The throw-away Kafka for one test alone.
 pub struct Alone {
     _users: RwLockWriteGuard<'static, ()>,
-    _lock: Option<File>,
 }
 
 /// The throw-away Kafka, and the rates of its brokers for one test alone.
 pub struct Rates {
     _users: RwLockReadGuard<'static, ()>,
     _turn: MutexGuard<'static, ()>,
-    _lock: Option<File>,
 }
 
 /// For as long as it lives nobody else uses the throw-away Kafka.
-pub async fn alone() -> Result<Alone> {
-    Ok(Alone {
+pub async fn alone() -> Alone {
+    Alone {
         _users: USERS.write().await,
-        _lock: apart().await?,
-    })
+    }
 }
 
 /// For as long as it lives nobody takes the throw-away Kafka away, or sets rates of its brokers.
-pub async fn rates() -> Result<Rates> {
-    Ok(Rates {
+pub async fn rates() -> Rates {
+    Rates {
         _users: USERS.read().await,
         _turn: RATES.lock().await,
-        _lock: apart().await?,
-    })
-}
-
-/// No other process uses the throw-away Kafka: `OTTLA_TEST_SPARE_LOCK` names the file that `cargo xtask test` locks while it
-/// has some use it.
-async fn apart() -> Result<Option<File>> {
-    let Some(path) = std::env::var_os("OTTLA_TEST_SPARE_LOCK") else {
-        return Ok(None);
-    };
-    let lock = tokio::task::spawn_blocking(move || {
-        let file = File::create(path)?;
-        file.lock()?;
-        Ok::<File, std::io::Error>(file)
-    });
-    let lock = lock.await?.context("lock the file of OTTLA_TEST_SPARE_LOCK")?;
-    Ok(Some(lock))
+    }
 }
 
 /// Its namespace.

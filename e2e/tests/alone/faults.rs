@@ -296,6 +296,6 @@ async fn stopped_ended_cut_off_and_beside_silence_it_does_what_was_asked_once() 
     // What is timed has the plane for itself, and what harms Kafka has that.
     one_of_two_is_silent(&plane, &spare).await?;
     drop(shared);
-    let _alone = spare::alone().await?;
+    let _alone = spare::alone().await;
     the_controller_stands_still(&live, &plane, &spare).await
 }

@@ -53,6 +53,16 @@ async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_
     scene("followers", async |scene| {
         let shared = spare::shared().await;
         let kafka = spare::connect(scene, "kafka").await?;
+        // The first broker is the controller too, and never stopped. Behind the Service the operator's next connection may
+        // be to the one that is.
+        let namespace = spare::namespace()?;
+        let first =
+            format!("kafka-controller-0.kafka-controller-headless.{namespace}.svc.cluster.local:9092");
+        let bootstrap = json!({"spec": {"bootstrapServers": [first]}});
+        scene.merge(Kind::Cluster, "kafka", bootstrap).await?;
+        scene
+            .await_says(Kind::Cluster, "kafka", ("Ready", "True", ""), 60)
+            .await?;
         let topic = scene.topic("orders");
         let mut spec = fixtures::topic(&topic, 1);
         spec["replicationFactor"] = json!(3);
@@ -80,13 +90,12 @@ async fn a_leader_that_moves_and_a_follower_that_stands_still_change_nothing_in_
             "{starts:?}, planned {cuts:?}"
         );
 
-        // The first broker is the controller too, and never stopped.
         let follower = if second == 2 { 1 } else { 2 };
         kafka.fill(&topic, RECORDS, 100, Timestamp::now()).await?;
         let cuts = planned(scene, "lagging").await?;
         drop(shared);
-        let only_user = spare::alone().await?;
-        let (namespace, pod) = (spare::namespace()?, format!("kafka-controller-{follower}"));
+        let only_user = spare::alone().await;
+        let pod = format!("kafka-controller-{follower}");
         node::signal(&scene.live, &namespace, &pod, "SIGSTOP").await?;
         let told = lagging(scene).await;
         node::signal(&scene.live, &namespace, &pod, "SIGCONT").await?;

@@ -17,7 +17,7 @@ const EAST: i32 = 2;
 #[tokio::test]
 async fn replicas_are_added_taken_back_and_taken_away() -> Result<()> {
     scene("replication", async |scene| {
-        let _rates = spare::rates().await?;
+        let _rates = spare::rates().await;
         let stage = Stage::set(scene).await?;
         ensure!(stage.counts().await? == [1, 1], "one replica each");
 
@@ -102,7 +102,7 @@ async fn throttle(scene: &Scene, rate: &str) -> Result<()> {
 #[tokio::test]
 async fn moves_keep_to_the_throttle_and_nothing_of_it_is_left() -> Result<()> {
     scene("replication-throttle", async |scene| {
-        let _rates = spare::rates().await?;
+        let _rates = spare::rates().await;
         let stage = Stage::set(scene).await?;
         throttle(scene, "100Ki").await?;
         stage.ask(2).await?;

@@ -4,7 +4,6 @@
 //! The demo's own objects are looked at and never changed: at the end its table must still say Pass.
 
 use std::any::Any;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -93,34 +92,26 @@ fn build() -> Result<(Vec<Binary>, PathBuf)> {
     ))
 }
 
-/// The tests that are no user's and ask Kafka or the Kubernetes API; the contract suite once more against the newest Kafka.
-fn of_clients(binaries: &[Binary], shared: &Live, newest: &Live) -> Result<Tally> {
-    let on_newest = binaries
+/// The tests of clients against the newest Kafka. They come before all others: those change that Kafka, and stop its brokers.
+fn on_newest(binaries: &[Binary], newest: &Live) -> Result<Tally> {
+    let all = binaries
         .iter()
         .filter(|binary| CONTRACT.contains(&binary.target.as_str()));
-    // They come first: tests that want the throw-away Kafka for themselves wait for them.
-    let mut jobs: Vec<Job> = on_newest
-        .map(|binary| {
-            let name = format!("{} on Kafka {} with TLS", binary.name, kafka::NEWEST);
-            let job = Job::of(&name, newest.environment(binary.command()));
-            let work = job.work;
-            let beside_others = move || {
-                let lock = File::create(spare_lock())?;
-                lock.lock_shared()?;
-                work()
-            };
-            Job {
-                work: Box::new(beside_others),
-                ..job
-            }
-        })
-        .collect();
+    let jobs = all.map(|binary| {
+        let name = format!("{} on Kafka {} with TLS", binary.name, kafka::NEWEST);
+        Job::of(&name, newest.environment(binary.command()))
+    });
+    binaries::run("contract and client tests on the newest Kafka", jobs.collect())
+}
+
+/// The tests that are no user's and ask the shared Kafka or the Kubernetes API.
+fn of_clients(binaries: &[Binary], shared: &Live) -> Result<Tally> {
     let asking = binaries.iter().filter(|binary| asks(binary));
-    jobs.extend(asking.map(|binary| {
+    let jobs = asking.map(|binary| {
         let command = shared.environment(binary.command()).args(NEED_TLS);
         Job::of(&binary.name, command)
-    }));
-    binaries::run("contract and client tests", jobs)
+    });
+    binaries::run("contract and client tests", jobs.collect())
 }
 
 /// Whether a test binary asks the cluster's Kafka or Kubernetes API.
@@ -154,11 +145,6 @@ fn side_by_side(
 
 fn panicked(_panic: Box<dyn Any + Send>) -> Error {
     anyhow!("a thread of the tests panicked")
-}
-
-/// The file that is locked by whoever uses the throw-away Kafka beside the e2e tests, or takes it away.
-fn spare_lock() -> PathBuf {
-    paths::run().join("spare.lock")
 }
 
 /// What a user does and sees.
@@ -206,7 +192,8 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     if which == Which::All {
         // Most of an e2e test is waiting, and most of the others is work. Where a test is to see the operator act in time, the
         // work is what stands back.
-        let clients = || of_clients(&binaries, &shared, &newest);
+        tally.absorb(on_newest(&binaries, &newest)?);
+        let clients = || of_clients(&binaries, &shared);
         let first = side_by_side(clients, || user(together))?;
         let then = side_by_side(|| without_cluster(&binaries), || user(alone))?;
         first.into_iter().chain(then).for_each(|one| tally.absorb(one));
@@ -266,7 +253,6 @@ impl Live {
             .env("OTTLA_TEST_BINARIES", &self.binaries)
             .env("OTTLA_TEST_SPARE_KAFKA", SPARE)
             .env("OTTLA_TEST_LONE_KAFKA", LONE)
-            .env("OTTLA_TEST_SPARE_LOCK", spare_lock())
     }
 }
 
