@@ -55,6 +55,9 @@ const MANAGER: &str = "topic";
 /// How far two answers must lie apart before an absence is believed: brokers that restart may lag that long.
 pub(crate) const BELIEVE_ABSENCE: Duration = Duration::from_secs(30);
 
+/// How soon a topic out of sight is looked for again: at first a broker may lag behind its creation by moments only.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a deletion is known before it destroys: a thousand objects deleted by mistake come one by one.
 const GATHER: Duration = Duration::from_secs(2);
 
@@ -229,7 +232,8 @@ impl Topics {
         }
     }
 
-    /// Whether a topic that was seen before is out of sight long enough to be believed gone; else, how long to wait.
+    /// Whether a topic that was seen before is out of sight long enough to be believed gone; else, when to look again: as
+    /// late as it is missing by then.
     fn out_of_sight(&self, object: &KafkaTopic) -> Option<Duration> {
         if self.believes_at_once {
             return None;
@@ -238,8 +242,9 @@ impl Topics {
         let since = *missing
             .entry(object.uid().unwrap_or_default())
             .or_insert_with(Instant::now);
-        let left = BELIEVE_ABSENCE.saturating_sub(since.elapsed());
-        (!left.is_zero()).then_some(left)
+        let missing = since.elapsed();
+        let left = BELIEVE_ABSENCE.saturating_sub(missing);
+        (!left.is_zero()).then(|| left.min(missing.max(LOOK_AGAIN)))
     }
 
     /// How long to wait before the topic of an object is destroyed, so that others deleted with it are counted first.
