@@ -24,11 +24,6 @@ pub async fn shared() -> RwLockReadGuard<'static, ()> {
 /// Who sets rates of its brokers.
 static RATES: Mutex<()> = Mutex::const_new(());
 
-/// The throw-away Kafka for one test alone.
-pub struct Alone {
-    _users: RwLockWriteGuard<'static, ()>,
-}
-
 /// The throw-away Kafka, and the rates of its brokers for one test alone.
 pub struct Rates {
     _users: RwLockReadGuard<'static, ()>,
@@ -36,10 +31,8 @@ pub struct Rates {
 }
 
 /// For as long as it lives nobody else uses the throw-away Kafka.
-pub async fn alone() -> Alone {
-    Alone {
-        _users: USERS.write().await,
-    }
+pub async fn alone() -> RwLockWriteGuard<'static, ()> {
+    USERS.write().await
 }
 
 /// For as long as it lives nobody takes the throw-away Kafka away, or sets rates of its brokers.

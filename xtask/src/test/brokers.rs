@@ -17,6 +17,7 @@ pub(super) const LONE: &str = "ottla-test-lone-kafka";
 const GROUPS: usize = 8;
 /// How long Kafka may take to coordinate groups.
 const DEADLINE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(500);
 /// What tests cannot wait for otherwise, or not see. Also what many a Kafka has: a topic is created for whoever writes to one
 /// that is not there, so nothing of ours may ask for one by accident.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -58,8 +59,7 @@ pub(super) fn deploy() -> Result<()> {
     }))
 }
 
-/// Has Kafka make its internal topic of consumer groups, which it does when the first group is asked for: consumers that come
-/// while brokers and tests begin at once may wait for more than a minute.
+/// Has Kafka make its internal topic of consumer groups, which it does when the first group is asked for: no test waits for it.
 fn coordinate_groups(namespace: &str) -> Result<()> {
     let groups: Vec<String> = (0..GROUPS)
         .map(|number| format!("--group warm-{number}"))
@@ -78,6 +78,7 @@ fn coordinate_groups(namespace: &str) -> Result<()> {
             }
             ensure!(Instant::now() < end, "Kafka's coordinators do not answer: {said}");
             step.say("asking again");
+            ui::pause(PAUSE);
         }
     })
 }

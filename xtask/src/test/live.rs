@@ -130,17 +130,18 @@ fn without_cluster(binaries: &[Binary]) -> Result<Tally> {
     binaries::run("unit tests", jobs)
 }
 
-/// Runs two suites at the same time.
-fn side_by_side(
-    beside: impl FnOnce() -> Result<Tally> + Send,
-    other: impl FnOnce() -> Result<Tally>,
-) -> Result<[Tally; 2]> {
+/// Does two things at the same time, both to their end.
+fn side_by_side<A: Send, B>(
+    beside: impl FnOnce() -> Result<A> + Send,
+    other: impl FnOnce() -> Result<B>,
+) -> Result<(A, B)> {
     let (beside, other) = thread::scope(|scope| {
         let beside = scope.spawn(beside);
         let other = other();
         (beside.join(), other)
     });
-    Ok([beside.map_err(panicked)??, other?])
+    let other = other?;
+    Ok((beside.map_err(panicked)??, other))
 }
 
 fn panicked(_panic: Box<dyn Any + Send>) -> Error {
@@ -164,8 +165,7 @@ fn as_user(shared: &Live, failing: &Failing, suite: Option<Suite<'_>>) -> Result
 /// Runs live tests.
 pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
     rig::up().inspect_err(|_| diagnose::explain())?;
-    let (up, (binaries, operator)) = thread::scope(|scope| {
-        let deployed = scope.spawn(brokers::deploy);
+    let ((), (up, (binaries, operator))) = side_by_side(brokers::deploy, || {
         let up = demo::ensure().inspect_err(|_| diagnose::explain())?;
         ui::step("remove what earlier tests left", |_| sweep())?;
         if which == Which::All {
@@ -174,7 +174,6 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
             tally.check("Kafka's outward face", face);
         }
         let built = ui::step("build the tests", |_| build())?;
-        deployed.join().map_err(panicked)??;
         anyhow::Ok((up, built))
     })?;
     let failing = failing::ensure(operator)?;
@@ -196,18 +195,16 @@ pub(super) fn run(tally: &mut Tally, which: Which<'_>) -> Result<()> {
         let clients = || of_clients(&binaries, &shared);
         let first = side_by_side(clients, || user(together))?;
         let then = side_by_side(|| without_cluster(&binaries), || user(alone))?;
-        first.into_iter().chain(then).for_each(|one| tally.absorb(one));
+        for one in [first.0, first.1, then.0, then.1] {
+            tally.absorb(one);
+        }
     } else {
         tally.absorb(user(together)?);
         tally.absorb(user(alone)?);
     }
-    let (removed, after) = thread::scope(|scope| {
-        let removed = scope.spawn(brokers::remove);
-        let after = demo::ensure();
-        (removed.join(), after)
-    });
-    removed.map_err(panicked)??;
-    let after = after.context("the demo does not pass any more after the tests")?;
+    let ((), after) = side_by_side(brokers::remove, || {
+        demo::ensure().context("the demo does not pass any more after the tests")
+    })?;
     ensure!(
         up.table == after.table,
         "the tests changed the demo's table; before:\n{}\nafter:\n{}",
