@@ -1,6 +1,7 @@
 //! The admin port over Kafka's own protocol.
 
 mod admin;
+mod bootstrap;
 mod brokers;
 mod configs;
 mod deleted;

@@ -103,6 +103,22 @@ async fn silence_and_a_close_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_bootstrap_address_that_is_silent_is_asked_over_another_connection_too() {
+    let script = |seen: Seen| async move {
+        if seen.connection == 0 {
+            Reaction::Silence
+        } else {
+            Reaction::Proper
+        }
+    };
+    let broker = ScriptedBroker::start(script).await;
+    let found = broker.client().describe_cluster().await.unwrap();
+    assert_eq!(found.id.as_str(), "cluster");
+    let greetings = broker.seen(ApiKey::ApiVersions);
+    assert_eq!(greetings.len(), 2, "{greetings:?}");
+}
+
+#[tokio::test]
 async fn an_old_brokers_answer_about_versions_is_read() {
     let broker = ScriptedBroker::start(|seen| async move {
         match (seen.key, seen.version) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bootstrap;
 use super::deleted::Deleted;
 use crate::admin::{Broker, Cluster};
 use crate::config::{ConnectionConfig, HostPort};
@@ -125,29 +126,11 @@ impl Pool {
         &self.config
     }
 
-    /// Asks the bootstrap addresses, in order, who the brokers are. The answer may be another cluster's.
+    /// Asks the bootstrap addresses who the brokers are. The answer may be another cluster's.
     pub(super) async fn bootstrap(&self) -> Result<Cluster, ConnectFailure> {
-        let mut first_failure = None;
-        for address in &self.config.bootstrap {
-            match dial(address, &self.config).await {
-                Ok(connection) => {
-                    let cluster = connection.hello().cluster.clone();
-                    lock(&self.first_met).get_or_insert_with(|| cluster.id.clone());
-                    return Ok(cluster);
-                }
-                Err(failure) => {
-                    tracing::debug!(%failure, "Bootstrap address failed");
-                    first_failure.get_or_insert(failure);
-                }
-            }
-        }
-        Err(first_failure.unwrap_or_else(|| ConnectFailure {
-            address: HostPort {
-                host: String::new(),
-                port: 0,
-            },
-            cause: ConnectCause::Network("no bootstrap address is set".to_owned()),
-        }))
+        let cluster = bootstrap::ask(&self.config).await?;
+        lock(&self.first_met).get_or_insert_with(|| cluster.id.clone());
+        Ok(cluster)
     }
 
     /// Forgets who the brokers are, so that the next call asks anew.
