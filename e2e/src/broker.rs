@@ -5,6 +5,7 @@ mod abreast;
 mod altered;
 mod client;
 mod described;
+mod producer;
 mod tools;
 
 use anyhow::Context as _;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use jiff::Timestamp;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
 };
@@ -13,7 +12,6 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::metadata::{Metadata, MetadataBroker, MetadataTopic};
-use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::Broker;
@@ -25,8 +23,8 @@ const CALL: Duration = Duration::from_secs(20);
 const SOON: Duration = Duration::from_secs(3);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Longest that a topic may take to be read, and a group's offsets to be committed.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest that a topic may take to be read or written, and a group's offsets to be committed.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Broker {
     /// Whether it answers this machine within a few seconds.
@@ -89,50 +87,6 @@ impl Broker {
             }
         }
         Ok(configs)
-    }
-
-    /// Appends so many records of so many bytes to a topic, to each of its partitions in turn, as made at that time.
-    pub async fn fill(&self, topic: &str, records: u16, bytes: usize, at: Timestamp) -> Result<()> {
-        let topic = topic.to_owned();
-        self.blocking(move |broker| {
-            let consumer = broker.consumer(None)?;
-            let before = watermarks(&consumer, &topic)?;
-            let producer: ThreadedProducer<_> = broker.config().create().context("a producer")?;
-            let value = vec![b'x'; bytes];
-            let partitions = u16::try_from(before.len())?;
-            for record in 0..records {
-                let to = BaseRecord::<(), [u8]>::to(&topic)
-                    .partition(i32::from(record % partitions))
-                    .payload(&value)
-                    .timestamp(at.as_millisecond());
-                producer.send(to).map_err(|(error, _)| error)?;
-            }
-            producer.flush(PATIENCE)?;
-            drop(producer);
-            let count =
-                |offsets: BTreeMap<u32, (i64, i64)>| offsets.values().map(|(_, end)| end).sum::<i64>();
-            let written = count(watermarks(&consumer, &topic)?) - count(before);
-            ensure!(
-                written == i64::from(records),
-                "{written} of {records} records were written"
-            );
-            Ok(())
-        })
-        .await
-    }
-
-    /// Writes a record to a topic that is not there, as a client does that has the broker create it.
-    pub async fn create_by_writing(&self, topic: &str) -> Result<()> {
-        let topic = topic.to_owned();
-        self.blocking(move |broker| {
-            let mut config = broker.config();
-            config.set("allow.auto.create.topics", "true");
-            let producer: ThreadedProducer<_> = config.create().context("a producer")?;
-            let record = BaseRecord::<(), [u8]>::to(&topic).payload(b"nobody asked for this topic");
-            producer.send(record).map_err(|(error, _)| error)?;
-            Ok(producer.flush(PATIENCE)?)
-        })
-        .await
     }
 
     /// Creates a topic with one replica of each partition, as somebody else would.
@@ -280,7 +234,7 @@ impl Broker {
     }
 
     /// Does something that waits, with this Kafka.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -289,7 +243,7 @@ impl Broker {
         done.with_context(|| format!("ask the Kafka at {}", self.address))
     }
 
-    fn config(&self) -> ClientConfig {
+    pub(super) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (key, value) in [
             ("bootstrap.servers", self.address.as_str()),
@@ -309,7 +263,7 @@ impl Broker {
     }
 
     /// A consumer that commits nothing by itself and sees what is not committed of transactions.
-    fn consumer(&self, group: Option<&str>) -> Result<BaseConsumer> {
+    pub(super) fn consumer(&self, group: Option<&str>) -> Result<BaseConsumer> {
         let mut config = self.config();
         // Without a group librdkafka reads nothing, though none is joined here.
         config
@@ -366,7 +320,7 @@ fn placed(consumer: &BaseConsumer, topic: &str, offset: Offset) -> Result<TopicP
 }
 
 /// The first and the end offset of each partition of a topic.
-fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<BTreeMap<u32, (i64, i64)>> {
+pub(super) fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<BTreeMap<u32, (i64, i64)>> {
     let partitions = placed(consumer, topic, Offset::Invalid)?;
     let each = partitions.elements().into_iter();
     each.map(|one| {

@@ -70,6 +70,21 @@ impl Broker {
             .context("await that the broker is abreast")?;
         Ok(link)
     }
+
+    /// Awaits that every broker has acted on all that was changed before this call: has no log any more of what was deleted.
+    pub(super) async fn every_one_abreast(&self) -> Result<()> {
+        let request = MetadataRequest::default().with_topics(Some(vec![]));
+        for broker in self.link().await?.call(&request, 12).await?.brokers {
+            let address = format!("{}:{}", broker.host.as_str(), broker.port);
+            let mut link = Link::dial(&address, &self.user, &self.password).await?;
+            // A broker shows a change before its logs follow, and takes in the next one after that.
+            for _ in 0..2 {
+                let abreast = abreast::catch_up(&mut link).await;
+                abreast.with_context(|| format!("await that broker {} is abreast", broker.node_id.0))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The topics that were asked for and are wanted, as one broker knows them now.

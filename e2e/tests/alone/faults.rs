@@ -274,7 +274,11 @@ async fn created_by_a_client(plane: &Plane, spare: &Spare) -> Result<()> {
         (after.partitions, &after.config) == (before.partitions, &before.config),
         "{after:?}, before {before:?}"
     );
-    ensure!(spare_broker.readable(&name).await? == 1, "the client's record");
+    let readable = spare_broker.readable(&name).await?;
+    ensure!(
+        readable == 1,
+        "{readable} records, where the client had one acknowledged"
+    );
     operator.kill().await?;
     spare.broker.clear(&scene.prefix).await
 }
