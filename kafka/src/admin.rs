@@ -44,6 +44,10 @@ pub trait Admin: Send + Sync + 'static {
     /// it too); a describe that was denied or not answered is an error. Never creates a topic.
     fn describe_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, Option<Topic>>>;
 
+    /// Tells which topics Kafka's controller knows by name: a broker that lags shows less than there is. Needs the right to
+    /// create the topic, and creates none.
+    fn known_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, bool>>;
+
     /// Creates topics; the answer carries the new topic's id.
     fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>>;
 

@@ -6,6 +6,7 @@ mod brokers;
 mod configs;
 mod deleted;
 mod groups;
+mod known;
 mod lane;
 mod leaders;
 mod offsets;
@@ -22,6 +23,7 @@ use crate::observe::{Observer, Unobserved};
 use crate::permit::Permit;
 
 use configs::{AlterConfigs, DescribeConfigs};
+use known::KnownTopics;
 use lane::Lane;
 use offsets::ListOffsets;
 use pool::Pool;
@@ -38,6 +40,7 @@ pub struct KafkaAdmin {
     pool: Arc<Pool>,
     list_topics: Lane<ListTopics>,
     describe_topics: Lane<DescribeTopics>,
+    known_topics: Lane<KnownTopics>,
     create_topics: Lane<CreateTopics>,
     create_partitions: Lane<CreatePartitions>,
     delete_topics: Lane<DeleteTopics>,
@@ -69,6 +72,7 @@ impl KafkaAdmin {
         Self {
             list_topics: Lane::new(&pool),
             describe_topics: Lane::new(&pool),
+            known_topics: Lane::new(&pool),
             create_topics: Lane::new(&pool),
             create_partitions: Lane::new(&pool),
             delete_topics: Lane::new(&pool),
@@ -95,6 +99,7 @@ mod tests {
         let calls = [
             ListTopics::NAME,
             DescribeTopics::NAME,
+            KnownTopics::NAME,
             CreateTopics::NAME,
             CreatePartitions::NAME,
             DeleteTopics::NAME,

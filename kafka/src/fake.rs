@@ -31,6 +31,7 @@ pub enum Call {
     DescribeCluster,
     ListTopics,
     DescribeTopics,
+    KnownTopics,
     CreateTopics,
     DescribeConfigs,
     DescribeBrokerConfigs,

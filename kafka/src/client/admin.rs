@@ -36,6 +36,10 @@ impl Admin for KafkaAdmin {
         self.describe_topics.submit(names).boxed()
     }
 
+    fn known_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, bool>> {
+        self.known_topics.submit(names).boxed()
+    }
+
     fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>> {
         self.create_topics.submit(topics).boxed()
     }

@@ -3,9 +3,10 @@
 use super::ErrorCode;
 
 /// Verb phrases of the calls, and the operation and resource of the ACL.
-const RIGHTS: [(&str, &str); 15] = [
+const RIGHTS: [(&str, &str); 16] = [
     ("list topics", "Describe on the topic"),
     ("describe topic", "Describe on the topic"),
+    ("ask the controller for topic", "Create on the topic"),
     ("create topic", "Create on the topic"),
     ("add partitions", "Alter on the topic"),
     ("delete topic", "Delete on the topic"),

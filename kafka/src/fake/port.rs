@@ -136,6 +136,18 @@ impl Admin for FakeKafka {
         self.reply(answers).boxed()
     }
 
+    fn known_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, bool>> {
+        let operation = "ask the controller for topic";
+        self.reply(self.answer(
+            Call::KnownTopics,
+            operation,
+            names,
+            TopicName::clone,
+            |world, name| Ok(world.topics.contains_key(&name)),
+        ))
+        .boxed()
+    }
+
     fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>> {
         let name = |topic: &NewTopic| topic.name.clone();
         self.reply(self.answer(Call::CreateTopics, "create topic", topics, name, create))

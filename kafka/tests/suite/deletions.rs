@@ -1,4 +1,4 @@
-//! What the port promises about deleted topics.
+//! What the port promises about topics that come and go.
 
 use ottla_kafka::error::{Class, ErrorCode};
 use ottla_kafka::types::{TopicId, TopicName};
@@ -9,6 +9,23 @@ use super::{Run, code};
 const BESIDE: usize = 30;
 
 impl Run {
+    pub(super) async fn the_controller_knows_what_there_is(&self) {
+        let (name, id) = self.made("known", 1).await;
+        let unknown = self.name("unknown");
+        let asked = async || {
+            let names = [name.clone(), unknown.clone()].into();
+            let answers = self.port.known_topics(names).await;
+            (
+                *answers[&name].as_ref().unwrap(),
+                *answers[&unknown].as_ref().unwrap(),
+            )
+        };
+        assert_eq!(asked().await, (true, false));
+        assert_eq!(self.describe(&unknown).await, None, "asking creates nothing");
+        self.delete(id).await.unwrap();
+        assert_eq!(asked().await, (false, false));
+    }
+
     pub(super) async fn deletes_go_by_id(&self) {
         let (name, first) = self.made("recreated", 1).await;
         self.delete(first).await.unwrap();

@@ -34,6 +34,7 @@ pub(crate) async fn run(port: Port) {
     run.values_are_told_back_as_kafka_reads_them().await;
     run.bad_configuration_is_refused().await;
     run.partitions_only_grow().await;
+    run.the_controller_knows_what_there_is().await;
     run.deletes_go_by_id().await;
     run.what_was_deleted_is_not_shown_again().await;
     run.offsets_of_an_empty_topic_are_zero().await;

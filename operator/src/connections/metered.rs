@@ -167,6 +167,10 @@ impl<A: Admin> Admin for Metered<A> {
         self.batch("describe_topics", self.inner.describe_topics(names))
     }
 
+    fn known_topics(&self, names: BTreeSet<TopicName>) -> BoxFuture<'_, Batch<TopicName, bool>> {
+        self.batch("known_topics", self.inner.known_topics(names))
+    }
+
     fn create_topics(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Batch<TopicName, CreatedTopic>> {
         self.change("create_topics", self.inner.create_topics(topics))
     }

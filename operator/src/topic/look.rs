@@ -8,7 +8,8 @@ use kube::ResourceExt;
 use ottla_crds::topic::{DeletionPolicy, DriftPolicy};
 use ottla_crds::{ACCEPT_TOPIC_ID, KafkaCluster, KafkaTopic};
 use ottla_kafka::admin::Admin;
-use ottla_kafka::types::ClusterId;
+use ottla_kafka::types::{ClusterId, TopicName};
+use tracing::debug;
 
 use super::claimants::other_owner;
 use super::defaults;
@@ -205,9 +206,15 @@ pub(super) async fn look(
             topics.in_sight(object);
             Sight::Present(live)
         }
-        Ok(None) if recorded.id.is_none() || told_gone(object, &desired) => Sight::Absent,
+        Ok(None) if recorded.id.is_none() || told_gone(object, &desired) || topics.believes_at_once => {
+            Sight::Absent
+        }
         Ok(None) => {
-            doubt = topics.out_of_sight(object);
+            let missing = topics.out_of_sight(object);
+            if is_known(&*kafka.admin, &desired.name).await {
+                return Err(End::Wait(Action::After(super::look_again(missing))));
+            }
+            doubt = super::doubt(missing);
             doubt.map_or(Sight::Absent, |_| Sight::OutOfSight)
         }
         Err(error) => return Err(failed(ctx, object.clone(), &error, Shape::Keep)),
@@ -242,6 +249,17 @@ pub(super) async fn look(
         plan,
         unmanaged,
     })
+}
+
+/// Whether a topic that a broker does not show is there all the same: the controller knows it, and the broker lags.
+async fn is_known(admin: &dyn Admin, name: &TopicName) -> bool {
+    match admin.known_topics([name.clone()].into()).await.remove(name) {
+        Some(Ok(known)) => known,
+        answer => {
+            debug!(topic = %name, ?answer, "The controller does not say whether it knows a topic");
+            false
+        }
+    }
 }
 
 /// Whether this object's readers may know how the topic looks.

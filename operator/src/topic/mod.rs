@@ -58,6 +58,17 @@ pub(crate) const BELIEVE_ABSENCE: Duration = Duration::from_secs(30);
 /// How soon a topic out of sight is looked for again: at first a broker may lag behind its creation by moments only.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// When to look again for a topic that has been out of sight for so long: as late as it is missing by then.
+fn look_again(missing: Duration) -> Duration {
+    missing.clamp(LOOK_AGAIN, BELIEVE_ABSENCE)
+}
+
+/// When to look again, while the absence of a topic is not believed yet.
+fn doubt(missing: Duration) -> Option<Duration> {
+    let left = BELIEVE_ABSENCE.saturating_sub(missing);
+    (!left.is_zero()).then(|| left.min(look_again(missing)))
+}
+
 /// How long a deletion is known before it destroys: a thousand objects deleted by mistake come one by one.
 const GATHER: Duration = Duration::from_secs(2);
 
@@ -232,19 +243,11 @@ impl Topics {
         }
     }
 
-    /// Whether a topic that was seen before is out of sight long enough to be believed gone; else, when to look again: as
-    /// late as it is missing by then.
-    fn out_of_sight(&self, object: &KafkaTopic) -> Option<Duration> {
-        if self.believes_at_once {
-            return None;
-        }
+    /// For how long a topic that was seen before is out of sight.
+    fn out_of_sight(&self, object: &KafkaTopic) -> Duration {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *missing
-            .entry(object.uid().unwrap_or_default())
-            .or_insert_with(Instant::now);
-        let missing = since.elapsed();
-        let left = BELIEVE_ABSENCE.saturating_sub(missing);
-        (!left.is_zero()).then(|| left.min(missing.max(LOOK_AGAIN)))
+        let since = missing.entry(object.uid().unwrap_or_default());
+        since.or_insert_with(Instant::now).elapsed()
     }
 
     /// How long to wait before the topic of an object is destroyed, so that others deleted with it are counted first.

@@ -31,6 +31,7 @@ mod world;
 
 use std::time::Duration;
 
+use ottla_kafka::error::ErrorCode;
 use ottla_kafka::fake::{Call, Fault};
 use ottla_operator::runtime::{Action, Key};
 use ottla_operator::topic::sweep::sweep;
@@ -165,11 +166,25 @@ async fn a_lagging_broker_is_not_believed_and_a_missing_topic_comes_back() {
     let actions = world.pass().await;
     let soon = |action: &Action| matches!(action, Action::After(wait) if *wait <= Duration::from_secs(1));
     assert!(actions.iter().any(soon), "looked for again soon: {actions:?}");
+    let writes = world.api.writes();
     world.settle().await;
     assert_eq!(
         (world.kafka.changes(), world.live("orders").unwrap().id),
         (changes, first)
     );
+    assert_eq!(
+        (world.ready("orders").1, world.api.writes()),
+        ("Ready".into(), writes)
+    );
+
+    // Whether the controller knows it may be denied.
+    world.kafka.inject(Call::DescribeTopics, Fault::Lag);
+    let denied = Fault::Refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    world.kafka.inject(Call::KnownTopics, denied);
+    world.pass().await;
+    assert_eq!(world.ready("orders").1, "TopicMissing");
+    world.settle().await;
+    assert_eq!(world.ready("orders").1, "Ready");
 
     world.kafka.remove_topic(&name_of("orders"));
     for seconds in [0, 1, 2, 4, 8, 14] {
