@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cmd::Cmd;
 use crate::{crds, paths, ui};
@@ -180,6 +180,10 @@ fn judge(tally: &Tally, fast: bool) -> Result<()> {
     if tally.failed() > 0 {
         bail!("{} failed", tally.failed());
     }
+    ensure!(
+        tally.passed() > 0,
+        "no test ran: --only takes a part of the name of a live test of e2e/tests"
+    );
     Ok(())
 }
 

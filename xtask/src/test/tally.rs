@@ -79,6 +79,11 @@ impl Tally {
         self.failed.push(format!("{suite}: did not run"));
     }
 
+    /// How many passed.
+    pub(super) const fn passed(&self) -> usize {
+        self.passed
+    }
+
     /// How many failed.
     pub(super) fn failed(&self) -> usize {
         self.failed.len()
