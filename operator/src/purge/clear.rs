@@ -130,12 +130,13 @@ async fn widen_and_delete(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
     if let Some(outcome) = same_topic(&scene).await {
         return Ok(scene.end(outcome));
     }
-    let admin = scene.kafka.admin.clone();
     let overdue = super::pass::overdue(&scene, scene.ctx.now());
     if overdue.is_none() {
-        if let Err(error) = perform(&*admin, &plan::widened(&scene.name)).await {
-            return Ok(scene.failed(&error));
-        }
+        let widened = plan::widened(&scene.name);
+        scene = match lower(scene, &widened, saved).await? {
+            Lowered::Stays(scene) => *scene,
+            Lowered::Ended(end) => return Ok(end),
+        };
         match delete(&scene).await {
             Ok(None) => {}
             Ok(Some(outcome)) => {
@@ -155,6 +156,46 @@ async fn widen_and_delete(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
         .save(&restoring(), |status| status.step = Some(PurgeStep::Restoring))
         .await?;
     restore(scene, saved).await
+}
+
+/// What became of a change for the time of the purge.
+pub(super) enum Lowered<'a> {
+    /// It stays until this operator restores it.
+    Stays(Box<Scene<'a>>),
+    /// The pass ends.
+    Ended(End),
+}
+
+/// Changes the configuration for the time of the purge. An operator that was held up may be overtaken by another, which
+/// restores and ends the purge before the change arrives: then it is put back at once, for nobody else would.
+pub(super) async fn lower<'a>(
+    scene: Scene<'a>,
+    change: &plan::Action,
+    saved: &SavedTopic,
+) -> Result<Lowered<'a>, Error> {
+    let admin = scene.kafka.admin.clone();
+    let done = perform(&*admin, change).await;
+    let live = apply::live(scene.ctx, &scene.ctx.stores.purges, &*scene.object).await?;
+    if !live.is_some_and(|live| is_clearing(&live)) {
+        let put_back = perform(&*admin, &plan::restored(&scene.name, saved)).await;
+        return Ok(Lowered::Ended(match put_back {
+            Ok(_) => End::Wait(Action::After(SPREADING)),
+            Err(error) => scene.failed(&error),
+        }));
+    }
+    Ok(match done {
+        Ok(_) => Lowered::Stays(Box::new(scene)),
+        Err(error) => Lowered::Ended(scene.failed(&error)),
+    })
+}
+
+/// Whether a purge still wants its topic changed.
+fn is_clearing(purge: &KafkaTopicPurge) -> bool {
+    let status = purge.status.as_ref();
+    purge.metadata.deletion_timestamp.is_none()
+        && status.is_some_and(|status| {
+            status.completion_time.is_none() && status.step == Some(PurgeStep::Clearing)
+        })
 }
 
 // What takes moments is said in the words that are in the status already: they are not worth a write each.

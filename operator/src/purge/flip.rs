@@ -11,8 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::purge::{PurgeStep, SavedTopic};
 
-use super::clear::{restore, restoring, same_topic};
-use super::execute::perform;
+use super::clear::{Lowered, lower, restore, restoring, same_topic};
 use super::reason::Reason;
 use super::scene::{End, Scene};
 use super::status::Outcome;
@@ -58,9 +57,11 @@ pub(super) async fn go_on(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
         return restore(scene, saved).await;
     }
     let cut = scene.status().cut_time.map_or(now, |at| at.0);
-    if let Err(error) = perform(&*admin, &plan::lowered(&scene.name, saved, cut, until)).await {
-        return Ok(scene.failed(&error));
-    }
+    let lowered = plan::lowered(&scene.name, saved, cut, until);
+    scene = match lower(scene, &lowered, saved).await? {
+        Lowered::Stays(scene) => *scene,
+        Lowered::Ended(end) => return Ok(end),
+    };
     let remaining = until.duration_since(now).unsigned_abs();
     let message = format!(
         "{left} records wait for the brokers to look at the lowered retention; it is restored at {until} at the latest"

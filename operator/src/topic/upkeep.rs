@@ -17,7 +17,7 @@ use super::plan::replication::{self, Replicas};
 use super::plan::{self, Claim, Live, Plan, Recorded, Save, Sight};
 use super::reason::Reason;
 use super::status::{self, Outcome, Shape};
-use super::{Topics, notes};
+use super::{Topics, held, notes};
 use crate::cluster::tenancy::Tenure;
 use crate::cluster::{self, cluster_key};
 use crate::runtime::apply::{self, Guard};
@@ -35,6 +35,10 @@ pub(super) async fn pass(
         Ok(look) => look,
         Err(end) => return Ok(end),
     };
+    // One that began while Kafka answered may have changed what was seen.
+    if held::by_purge(ctx, &object) {
+        return Ok(End::Wait(Action::AwaitChange));
+    }
     if let Some(wait) = look.doubt {
         let outcome = Outcome {
             again: Action::After(wait),

@@ -1,6 +1,7 @@
 //! The operator dies after every single write, once and twice, and replies get lost: what was planned goes, what came
 //! later stays, and the configuration is as before.
 
+use ottla_kafka::error::ErrorCode;
 use ottla_kafka::fake::{Call, Fault};
 use serde_json::{Value, json};
 
@@ -140,4 +141,31 @@ async fn a_lost_reply_or_request_at_any_call_changes_nothing_in_the_end() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_was_overtaken_puts_back_what_it_changed_too_late() {
+    let world = scene("compact").await;
+    let before = world.live("orders").unwrap().config;
+    let spec = json!({"allowPolicyFlip": true, "cut": {"type": "All"}});
+    world.purge("p", spec);
+    let spreading = Fault::Refuse(ErrorCode::POLICY_VIOLATION);
+    world.kafka.inject(Call::DeleteRecords, spreading);
+    world.pass().await;
+    assert_ne!(
+        world.live("orders").unwrap().config,
+        before,
+        "{}",
+        world.state("p")
+    );
+
+    let other = world.restarted();
+    other.settle().await;
+    assert_eq!(other.state("p"), "Complete", "{}", other.message("p"));
+    assert_eq!(world.live("orders").unwrap().config, before);
+    let changes = world.kafka.changes();
+    world.pass_unaware("p").await;
+    assert!(world.kafka.changes() > changes, "it acts on what it knows");
+    assert_eq!(world.live("orders").unwrap().config, before);
+    assert_eq!(other.state("p"), "Complete");
 }

@@ -157,6 +157,13 @@ impl World {
         actions
     }
 
+    /// One pass over a purge as it was last seen here, whatever has become of it.
+    pub(crate) async fn pass_unaware(&self, name: &str) {
+        let known = self.ctx.stores.purges.object(&Key::new("kafka", name));
+        let outcome = self.purges.reconcile(&self.ctx, known.unwrap()).await;
+        drop(outcome);
+    }
+
     /// Passes until nothing moves in either world.
     pub(crate) async fn settle(&self) {
         for _ in 0..12 {
