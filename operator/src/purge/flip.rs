@@ -89,5 +89,6 @@ async fn announce(scene: &mut Scene<'_>, now: Timestamp) -> Result<Timestamp, Er
     scene
         .save(&outcome, |status| status.clearing_until = Some(Time(until)))
         .await?;
-    Ok(until)
+    // As it is saved, to the second: the next pass is to ask for the very same retention.
+    Ok(scene.status().clearing_until.map_or(until, |saved| saved.0))
 }
