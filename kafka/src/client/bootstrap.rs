@@ -9,14 +9,15 @@ use tokio::time::sleep;
 
 use crate::admin::Cluster;
 use crate::config::{ConnectionConfig, HostPort};
-use crate::error::{ConnectCause, ConnectFailure};
+use crate::error::ConnectFailure;
 use crate::wire::{Connection, dial};
 
 /// Over how many connections an address is asked at most, at equal distances within the time for one.
 const CONNECTIONS: u32 = 3;
 
-/// Asks the addresses in order; the first failure is told if none answers. The answer may be another cluster's.
-pub(super) async fn ask(config: &ConnectionConfig) -> Result<Cluster, ConnectFailure> {
+/// Asks the addresses in order; the first failure is told if none answers, and none where there is no address. The answer
+/// may be another cluster's.
+pub(super) async fn ask(config: &ConnectionConfig) -> Result<Cluster, Option<ConnectFailure>> {
     let mut first_failure = None;
     for address in &config.bootstrap {
         match connect(address, config).await {
@@ -27,13 +28,7 @@ pub(super) async fn ask(config: &ConnectionConfig) -> Result<Cluster, ConnectFai
             }
         }
     }
-    Err(first_failure.unwrap_or_else(|| ConnectFailure {
-        address: HostPort {
-            host: String::new(),
-            port: 0,
-        },
-        cause: ConnectCause::Network("no bootstrap address is set".to_owned()),
-    }))
+    Err(first_failure)
 }
 
 /// The first connection that answers. A failure is the first connection's, as soon as it is known.

@@ -1,13 +1,15 @@
-//! Asks Kafka's controller which topics there are. Every other question is answered by a broker, which may lag behind it.
+//! Asks Kafka's controller which topics there are. Topics are described by brokers, which may lag behind it.
+
+use std::collections::BTreeMap;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kafka_protocol::messages::CreateTopicsRequest;
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
 
 use super::operation::{Answers, Operation, answer, ask, complete};
 use super::pool::{Pool, Purpose};
-use super::topics::{own_name, wire_name};
+use super::topics::{creatable, own_name};
+use crate::admin::NewTopic;
 use crate::error::{ErrorCode, KafkaError};
 use crate::types::TopicName;
 
@@ -29,11 +31,13 @@ impl Operation for KnownTopics {
 
     fn send<'a>(pool: &'a Pool, names: &'a [TopicName]) -> BoxFuture<'a, Result<Answers<Self>, KafkaError>> {
         async move {
-            let topic = |name| {
-                CreatableTopic::default()
-                    .with_name(wire_name(name))
-                    .with_num_partitions(-1)
-                    .with_replication_factor(-1)
+            let topic = |name: &TopicName| {
+                creatable(&NewTopic {
+                    name: name.clone(),
+                    partitions: None,
+                    replication_factor: None,
+                    config: BTreeMap::new(),
+                })
             };
             let (reply, address) = ask(pool, Purpose::Change, Self::NAME, |connection| {
                 CreateTopicsRequest::default()

@@ -128,7 +128,9 @@ impl Pool {
 
     /// Asks the bootstrap addresses who the brokers are. The answer may be another cluster's.
     pub(super) async fn bootstrap(&self) -> Result<Cluster, ConnectFailure> {
-        let cluster = bootstrap::ask(&self.config).await?;
+        let asked = bootstrap::ask(&self.config).await;
+        let cluster = asked
+            .map_err(|failure| failure.unwrap_or_else(|| self.no_broker("no bootstrap address is set")))?;
         lock(&self.first_met).get_or_insert_with(|| cluster.id.clone());
         Ok(cluster)
     }

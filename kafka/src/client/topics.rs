@@ -173,7 +173,7 @@ impl Operation for CreateTopics {
 }
 
 /// Counts that are left to the broker are -1 on the wire.
-fn creatable(topic: &NewTopic) -> CreatableTopic {
+pub(super) fn creatable(topic: &NewTopic) -> CreatableTopic {
     let config = |(name, value): (&String, &String)| {
         CreatableTopicConfig::default()
             .with_name(text(name))

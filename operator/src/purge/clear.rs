@@ -21,7 +21,7 @@ use crate::runtime::{Action, Context, Error, Reconciler};
 use crate::topic::ledger;
 
 /// How soon to ask again whether a changed policy has reached the leaders.
-const SPREADING: Duration = Duration::from_millis(300);
+pub(super) const SPREADING: Duration = Duration::from_millis(300);
 
 /// Begins to carry out a plan that nothing stands before.
 pub(super) async fn begin(scene: Scene<'_>) -> Result<End, Error> {
@@ -133,10 +133,11 @@ async fn widen_and_delete(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
     let overdue = super::pass::overdue(&scene, scene.ctx.now());
     if overdue.is_none() {
         let widened = plan::widened(&scene.name);
-        scene = match lower(scene, &widened, saved).await? {
-            Lowered::Stays(scene) => *scene,
-            Lowered::Ended(end) => return Ok(end),
-        };
+        match lower(&scene, &widened, saved).await? {
+            Lowered::Stays => {}
+            Lowered::PutBack => return Ok(End::Wait(Action::After(SPREADING))),
+            Lowered::Failed(error) => return Ok(scene.failed(&error)),
+        }
         match delete(&scene).await {
             Ok(None) => {}
             Ok(Some(outcome)) => {
@@ -159,34 +160,32 @@ async fn widen_and_delete(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
 }
 
 /// What became of a change for the time of the purge.
-pub(super) enum Lowered<'a> {
+pub(super) enum Lowered {
     /// It stays until this operator restores it.
-    Stays(Box<Scene<'a>>),
-    /// The pass ends.
-    Ended(End),
+    Stays,
+    /// It came too late, and is put back.
+    PutBack,
+    /// Kafka did not do as asked.
+    Failed(KafkaError),
 }
 
 /// Changes the configuration for the time of the purge. An operator that was held up may be overtaken by another, which
 /// restores and ends the purge before the change arrives: then it is put back at once, for nobody else would.
-pub(super) async fn lower<'a>(
-    scene: Scene<'a>,
+pub(super) async fn lower(
+    scene: &Scene<'_>,
     change: &plan::Action,
     saved: &SavedTopic,
-) -> Result<Lowered<'a>, Error> {
-    let admin = scene.kafka.admin.clone();
-    let done = perform(&*admin, change).await;
+) -> Result<Lowered, Error> {
+    let admin = &*scene.kafka.admin;
+    let done = perform(admin, change).await;
     let live = apply::live(scene.ctx, &scene.ctx.stores.purges, &*scene.object).await?;
-    if !live.is_some_and(|live| is_clearing(&live)) {
-        let put_back = perform(&*admin, &plan::restored(&scene.name, saved)).await;
-        return Ok(Lowered::Ended(match put_back {
-            Ok(_) => End::Wait(Action::After(SPREADING)),
-            Err(error) => scene.failed(&error),
-        }));
-    }
-    Ok(match done {
-        Ok(_) => Lowered::Stays(Box::new(scene)),
-        Err(error) => Lowered::Ended(scene.failed(&error)),
-    })
+    let (done, end) = if live.is_some_and(|live| is_clearing(&live)) {
+        (done, Lowered::Stays)
+    } else {
+        let put_back = perform(admin, &plan::restored(&scene.name, saved)).await;
+        (put_back, Lowered::PutBack)
+    };
+    Ok(done.map_or_else(Lowered::Failed, |_| end))
 }
 
 /// Whether a purge still wants its topic changed.

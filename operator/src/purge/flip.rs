@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ottla_crds::purge::{PurgeStep, SavedTopic};
 
-use super::clear::{Lowered, lower, restore, restoring, same_topic};
+use super::clear::{Lowered, SPREADING, lower, restore, restoring, same_topic};
 use super::reason::Reason;
 use super::scene::{End, Scene};
 use super::status::Outcome;
@@ -58,10 +58,11 @@ pub(super) async fn go_on(mut scene: Scene<'_>, saved: &SavedTopic) -> Result<En
     }
     let cut = scene.status().cut_time.map_or(now, |at| at.0);
     let lowered = plan::lowered(&scene.name, saved, cut, until);
-    scene = match lower(scene, &lowered, saved).await? {
-        Lowered::Stays(scene) => *scene,
-        Lowered::Ended(end) => return Ok(end),
-    };
+    match lower(&scene, &lowered, saved).await? {
+        Lowered::Stays => {}
+        Lowered::PutBack => return Ok(End::Wait(Action::After(SPREADING))),
+        Lowered::Failed(error) => return Ok(scene.failed(&error)),
+    }
     let remaining = until.duration_since(now).unsigned_abs();
     let message = format!(
         "{left} records wait for the brokers to look at the lowered retention; it is restored at {until} at the latest"
