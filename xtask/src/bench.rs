@@ -38,9 +38,8 @@ pub(crate) struct Topics {
     /// How often everything is done
     #[arg(long, default_value_t = 3)]
     repeat: u32,
-    /// Where each figure goes as a line of JSON
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    every: Every,
 }
 
 /// Arguments of `cargo xtask bench purge`.
@@ -55,16 +54,44 @@ pub(crate) struct Purge {
     /// How often the others are done
     #[arg(long, default_value_t = 3)]
     repeat: u32,
+    #[command(flatten)]
+    every: Every,
+}
+
+/// Arguments of every bench.
+#[derive(Debug, clap::Args)]
+struct Every {
     /// Where each figure goes as a line of JSON
     #[arg(long)]
     json: Option<PathBuf>,
+    /// How the operator is built: as in the images of demo and test, or as a release ships it (minutes more to build)
+    #[arg(long, value_enum, default_value_t = Profile::Image)]
+    profile: Profile,
+}
+
+/// A cargo profile that optimises.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Profile {
+    /// That of the images of demo and test
+    Image,
+    /// That of a release: with link-time optimisation
+    Dist,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Dist => "dist",
+        }
+    }
 }
 
 /// Runs a subcommand.
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Topics(args) => on_the_rig(
-            args.json.as_deref(),
+            &args.every,
             &given(
                 "topics",
                 &[
@@ -75,7 +102,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
             ),
         ),
         Command::Purge(args) => on_the_rig(
-            args.json.as_deref(),
+            &args.every,
             &given(
                 "purge",
                 &[
@@ -100,9 +127,14 @@ fn given(subcommand: &str, flags: &[(&str, Option<String>)]) -> Vec<String> {
 }
 
 /// Sets the stage, measures, and puts back what stood there.
-fn on_the_rig(json: Option<&Path>, rest: &[String]) -> Result<()> {
+fn on_the_rig(every: &Every, rest: &[String]) -> Result<()> {
     rig::up()?;
-    let (operator, bench) = ui::step("build the operator and the bench (optimised)", |_| binaries())?;
+    let (operator, bench) = ui::step("build the operator and the bench (optimised)", |_| {
+        anyhow::Ok((
+            binary("ottla-operator", "ottla-operator", every.profile)?,
+            binary("ottla-e2e", "ottla-bench", Profile::Image)?,
+        ))
+    })?;
     ui::step("apply the CRDs", |_| {
         kubectl()
             .args(["apply", "--server-side", "--force-conflicts", "-f"])
@@ -114,7 +146,7 @@ fn on_the_rig(json: Option<&Path>, rest: &[String]) -> Result<()> {
     if installed {
         dev::scale(0)?;
     }
-    let outcome = measure(json, rest, &operator, &bench);
+    let outcome = measure(every.json.as_deref(), rest, &operator, &bench);
     if installed {
         dev::scale(replicas)?;
     }
@@ -140,28 +172,17 @@ fn measure(json: Option<&Path>, rest: &[String], operator: &Path, bench: &Path) 
         .run()
 }
 
-/// Has cargo build both binaries, and answers where they are.
-fn binaries() -> Result<(PathBuf, PathBuf)> {
+/// Has cargo build a binary of a package, and answers where it is.
+fn binary(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
     let messages = Cmd::new("cargo")
-        .args([
-            "build",
-            "--profile",
-            "image",
-            "-p",
-            "ottla-operator",
-            "-p",
-            "ottla-e2e",
-            "--bins",
-        ])
+        .args(["build", "--profile", profile.name(), "-p", package, "--bin", name])
         .arg("--message-format=json-render-diagnostics")
         .dir(paths::repo())
         .log("cargo-bench")
         .deadline(Duration::from_secs(45 * 60))
         .output()?;
-    let built: Vec<PathBuf> = messages.lines().filter_map(images::executable).collect();
-    let find = |name: &str| {
-        let found = built.iter().find(|file| file.ends_with(name)).cloned();
-        found.with_context(|| format!("cargo built no binary {name}"))
-    };
-    Ok((find("ottla-operator")?, find("ottla-bench")?))
+    let mut built = messages.lines().filter_map(images::executable);
+    built
+        .find(|file| file.ends_with(name))
+        .with_context(|| format!("cargo built no binary {name}"))
 }

@@ -17,6 +17,7 @@ pub mod placement;
 pub mod plan;
 pub mod preview;
 pub mod reason;
+mod settling;
 mod spread;
 pub mod status;
 pub mod sweep;
@@ -40,6 +41,7 @@ use self::claims::Index;
 use self::desired::Desired;
 use self::look::End;
 use self::reason::Reason;
+use self::settling::Settling;
 use self::spread::Spread;
 use self::status::Outcome;
 use crate::cluster::cluster_key;
@@ -81,6 +83,7 @@ pub struct Topics {
     /// Since when an object is known to be at its end, with its topic, by the object's uid.
     doomed: Mutex<HashMap<String, Instant>>,
     spread: Spread,
+    settling: Settling,
     /// Whether one answer that a topic is gone is believed: only where nothing follows from it.
     believes_at_once: bool,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use ottla_crds::KafkaTopic;
+use ottla_crds::topic::Difference;
 use ottla_kafka::admin::NewTopic;
 use ottla_kafka::error::{Class, ErrorCode, KafkaError};
 use tracing::info;
@@ -46,6 +47,9 @@ pub(super) async fn pass(
         };
         return Ok(End::Outcome(object, Box::new(outcome)));
     }
+    if let Some(wait) = may_lag(topics, &look) {
+        return Ok(End::Wait(Action::After(wait)));
+    }
     if only_defaults_moved(&object, &look.plan) {
         let own = Key::of(&*object);
         let named = cluster_key(&own, &object.spec.cluster_ref);
@@ -62,7 +66,7 @@ pub(super) async fn pass(
     let object = save(ctx, object, &look).await?;
     let (absent, unmanaged) = (matches!(look.sight, Sight::Absent), look.unmanaged.clone());
     let lifts = look.plan.lifts();
-    let mut end = carry_out(ctx, object, look).await;
+    let mut end = carry_out(topics, ctx, object, look).await;
     if let End::Outcome(object, outcome) = &mut end {
         outcome.unmanaged = unmanaged;
         // The finalizer may be taken off, or other moves begin.
@@ -76,6 +80,34 @@ pub(super) async fn pass(
     Ok(end)
 }
 
+/// Whether an action does nothing but set back what somebody else changed.
+fn sets_back(plan: &Plan, action: &plan::Action) -> bool {
+    match action {
+        plan::Action::Alter { set, unset, .. } => {
+            unset.is_empty() && set.keys().all(|key| plan.drifted.contains(key))
+        }
+        _ => false,
+    }
+}
+
+/// When to look again at a topic of which all that is amiss looks like configuration that somebody else changed, while this
+/// operator changed it so lately that the broker that was asked may only lag.
+fn may_lag(topics: &Topics, look: &Look) -> Option<Duration> {
+    let (plan, Sight::Present(live)) = (&look.plan, &look.sight) else {
+        return None;
+    };
+    let of_replicas = |one: &Difference| one.key == replication::REPLICATION_FACTOR;
+    let told = plan
+        .refusals
+        .iter()
+        .any(|refusal| refusal.reason == Reason::Drifted)
+        && !plan.difference.iter().any(of_replicas);
+    let only_drift =
+        (told || !plan.actions.is_empty()) && plan.actions.iter().all(|action| sets_back(plan, action));
+    let since = topics.settling.since(live.id).filter(|_| only_drift)?;
+    super::doubt(since)
+}
+
 /// The object is as it was reconciled before, nobody touched the topic, and yet configs are to change: the
 /// KafkaCluster's defaults did.
 fn only_defaults_moved(object: &KafkaTopic, plan: &Plan) -> bool {
@@ -83,12 +115,8 @@ fn only_defaults_moved(object: &KafkaTopic, plan: &Plan) -> bool {
         .status
         .as_ref()
         .and_then(|status| status.observed_generation);
-    let ours = |action: &plan::Action| match action {
-        plan::Action::Alter { set, unset, .. } => {
-            !unset.is_empty() || set.keys().any(|key| !plan.drifted.contains(key))
-        }
-        _ => false,
-    };
+    let ours =
+        |action: &plan::Action| matches!(action, plan::Action::Alter { .. }) && !sets_back(plan, action);
     judged == Some(generation(object)) && plan.claim == Claim::Ours && plan.actions.iter().any(ours)
 }
 
@@ -152,7 +180,7 @@ async fn save(
 }
 
 /// Carries the plan out and says what became of it.
-async fn carry_out(ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
+async fn carry_out(topics: &Topics, ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
     let Look {
         kafka,
         desired,
@@ -198,6 +226,9 @@ async fn carry_out(ctx: &Context, object: Arc<KafkaTopic>, look: Look) -> End {
             Ok(Done::Full) => {
                 info!(namespace, name, topic = %desired.name, action = notes::verb(action), "Changed topic");
                 live = live.map(|live| plan::applied(live, action));
+                if let (plan::Action::Alter { .. }, Some(live)) = (action, &live) {
+                    topics.settling.changed(live.id);
+                }
             }
             Ok(Done::Partly(keys)) => refused = keys,
             Err(error) if is_foreign_collision(action, &error, tenure) => {

@@ -52,6 +52,8 @@ async fn a_shape_is_for_creation_and_configs_are_for_ever() {
     let expected = [("flush.ms", "5"), ("segment.ms", "8")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     assert_eq!(config(&world, "silent"), expected);
 
+    // Later than a broker may lag behind the operator's own change.
+    tokio::time::advance(Duration::from_secs(30)).await;
     world
         .kafka
         .set_config(&name_of("silent"), "segment.ms", Some("1"));

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use ottla_kafka::fake::{Call, Fault};
-use ottla_operator::runtime::{Key, Reconciler};
+use ottla_operator::runtime::{Action, Key, Reconciler};
 use ottla_operator::topic::sweep::sweep;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::world::{TOPICS, World, name_of};
@@ -85,6 +86,44 @@ async fn reported_drift_stays_in_kafka_and_in_the_status_until_either_side_gives
         "now Correct"
     );
     assert!(world.api.events().contains(&"DriftCorrected".to_owned()));
+}
+
+#[rstest]
+#[case::set_back("Correct")]
+#[case::reported("Report")]
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_lags_behind_our_own_change_shows_no_drift(#[case] policy: &str) {
+    let world = World::new();
+    let spec = |value: i64| json!({"config": {"segment.ms": value}, "driftPolicy": policy});
+    let orders = name_of("orders");
+    let metrics = || world.ctx.metrics.encode().unwrap();
+    world.topic("orders", spec(5000));
+    world.settle().await;
+    world.topic("orders", spec(6000));
+    world.settle().await;
+
+    // What was is still shown: that is looked at again soon, and nothing comes of it.
+    world.kafka.set_config(&orders, "segment.ms", Some("5000"));
+    let (changes, writes) = (world.kafka.changes(), world.api.writes());
+    assert_eq!(swept(&world).await, 1);
+    let actions = world.pass().await;
+    let soon = |action: &Action| matches!(action, Action::After(wait) if *wait <= Duration::from_secs(1));
+    assert!(actions.iter().any(soon), "{actions:?}");
+    tokio::time::advance(Duration::from_secs(20)).await;
+    world.pass().await;
+    assert_eq!((world.kafka.changes(), world.api.writes()), (changes, writes));
+    assert!(!metrics().contains("ottla_drift_total{"), "{}", metrics());
+
+    // What is still so when no broker lags any longer is somebody else's doing.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    world.settle().await;
+    let (value, reason) = match policy {
+        "Correct" => ("6000", "Ready"),
+        _ => ("5000", "Drifted"),
+    };
+    assert_eq!(world.live("orders").unwrap().config["segment.ms"], value);
+    assert_eq!(world.ready("orders").1, reason);
+    assert!(metrics().contains("ottla_drift_total{"), "{}", metrics());
 }
 
 #[tokio::test(start_paused = true)]

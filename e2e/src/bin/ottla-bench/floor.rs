@@ -1,125 +1,132 @@
 //! What this machine gives when no operator works: the writes that any operator causes, made by the bench itself. The rates
-//! of an operator can come near to these and no further.
+//! and latencies of an operator can come near to these and no further.
 
-use std::sync::Arc;
+mod kafka;
+mod objects;
+
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use kube::api::{DynamicObject, Patch, PatchParams};
-use ottla_e2e::object::{API, Kind};
-use ottla_e2e::wait::until;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use serde_json::{Value, json};
+use anyhow::{Context as _, Result};
+use futures::future::{OptionFuture, join};
+use kube::api::DynamicObject;
+use serde_json::Value;
 
-use crate::load::{self, CLIENTS};
+use self::kafka::Kafka;
+use self::objects::Objects;
+use crate::Common;
 use crate::place::Place;
-use crate::{Common, fill};
 
-/// Topics of one request to Kafka.
-const BATCH: usize = 100;
-/// Longest wait for one answer of Kafka.
-const CALL: Duration = Duration::from_secs(60);
+/// What happens to all topics at once.
+const BURSTS: [&str; 3] = ["create", "config change", "delete"];
 
-/// How long each of the floors took.
-pub struct Floor {
-    /// Creates of objects, each followed by one apply of its status.
-    pub api: Duration,
-    /// Creates in Kafka, in batches, until each partition can be asked for its offsets.
-    pub kafka: Duration,
-    /// Both at once.
-    pub both: Duration,
+/// How long a burst took, and how much of the API server's processor.
+pub struct Burst {
+    /// Which burst, and on which of the two sides.
+    pub what: String,
+    /// From its first call to its last answer.
+    pub took: Duration,
+    /// Seconds of the API server's processor; none where Kafka was alone.
+    pub api_server: Option<f64>,
 }
 
-/// Measures the floors, with objects as given and with the status that an operator gave one of them.
+/// What was measured.
+pub struct Floor {
+    /// Each burst at the API server alone, in Kafka alone, and at both at once.
+    pub bursts: Vec<Burst>,
+    /// How long each of the topics took that were created one after the other.
+    pub creates: Vec<Duration>,
+    /// The same for their growth by one partition.
+    pub growths: Vec<Duration>,
+}
+
+/// Measures the floors: bursts with objects as given and `lone` of them one after the other, each with the status that an
+/// operator gave one of them.
 pub async fn measure(
     common: &Common,
     place: &Place,
     partitions: u32,
-    objects: Vec<DynamicObject>,
+    many: Vec<DynamicObject>,
+    lone: Vec<DynamicObject>,
     status: &Value,
 ) -> Result<Floor> {
-    let names: Vec<String> = objects
-        .iter()
-        .filter_map(|object| object.metadata.name.clone())
-        .collect();
-    let topics: Vec<String> = names.iter().map(|name| place.topic_name(name)).collect();
-    let api = written(place, objects.clone(), status).await?;
-    load::delete(place, &names).await?;
-    let kafka = created(common, &topics, partitions).await?;
-    removed(common, &topics).await?;
-    let began = Instant::now();
-    tokio::try_join!(
-        written(place, objects, status),
-        created(common, &topics, partitions)
-    )?;
-    let both = began.elapsed();
-    load::delete(place, &names).await?;
-    removed(common, &topics).await?;
-    Ok(Floor { api, kafka, both })
-}
-
-async fn written(place: &Place, objects: Vec<DynamicObject>, status: &Value) -> Result<Duration> {
-    let api = place.api(Kind::Topic);
-    let began = Instant::now();
-    let calls = stream::iter(objects).map(async |object| {
-        let (name, _) = load::create_one(&api, object).await?;
-        let told = json!({
-            "apiVersion": API, "kind": Kind::Topic.name(), "metadata": {"name": name}, "status": status,
-        });
-        let parameters = PatchParams::apply("floor").force();
-        let applied = api.patch_status(&name, &parameters, &Patch::Apply(told)).await;
-        applied
-            .map(drop)
-            .with_context(|| format!("apply the status of {name}"))
-    });
-    calls.buffer_unordered(CLIENTS).try_collect::<Vec<_>>().await?;
-    Ok(began.elapsed())
-}
-
-fn admin(common: &Common) -> Result<AdminClient<DefaultClientContext>> {
-    fill::settings(common)?.create().context("make an admin client")
-}
-
-async fn created(common: &Common, topics: &[String], partitions: u32) -> Result<Duration> {
-    let admin = admin(common)?;
-    let consumer: BaseConsumer = fill::settings(common)?.create().context("make a consumer")?;
-    let consumer = Arc::new(consumer);
-    let options = AdminOptions::new().operation_timeout(Some(CALL));
-    let began = Instant::now();
-    for batch in topics.chunks(BATCH) {
-        let new: Vec<NewTopic<'_>> = batch
-            .iter()
-            .map(|name| {
-                let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
-                NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("retention.ms", "604800000")
-            })
-            .collect();
-        for one in admin.create_topics(&new, &options).await? {
-            one.map_err(|(name, code)| anyhow!("create {name}: {code}"))?;
+    let kafka = Kafka::new(common, topics(place, &many), partitions)?;
+    let objects = Objects::new(place, many, status);
+    let mut bursts = vec![];
+    for (sides, objects, kafka) in [
+        ("objects alone", Some(&objects), None),
+        ("Kafka alone", None, Some(&kafka)),
+        ("both at once", Some(&objects), Some(&kafka)),
+    ] {
+        for what in BURSTS {
+            let before = place.api_server_cpu().await?;
+            let took = burst(what, objects, kafka).await?;
+            let spent = place.api_server_cpu().await? - before;
+            bursts.push(Burst {
+                what: format!("{what}, {sides}"),
+                took,
+                api_server: objects.map(|_| spent),
+            });
         }
     }
-    let last = topics.last().cloned().context("no topic to create")?;
-    // The broker makes logs in the order of the metadata log: once the last answers, all are there.
-    until("the offsets of the last topic", CALL, async || {
-        let (consumer, last) = (Arc::clone(&consumer), last.clone());
-        let asked = tokio::task::spawn_blocking(move || consumer.fetch_watermarks(&last, 0, CALL));
-        anyhow::Ok(asked.await??)
+    let kafka = Kafka::new(common, topics(place, &lone), partitions)?;
+    let (creates, growths) = one_by_one(&Objects::new(place, lone, status), &kafka).await?;
+    Ok(Floor {
+        bursts,
+        creates,
+        growths,
     })
-    .await?;
+}
+
+fn topics(place: &Place, objects: &[DynamicObject]) -> Vec<String> {
+    let names = objects
+        .iter()
+        .filter_map(|object| object.metadata.name.as_deref());
+    names.map(|name| place.topic_name(name)).collect()
+}
+
+async fn burst(what: &str, objects: Option<&Objects<'_>>, kafka: Option<&Kafka>) -> Result<Duration> {
+    match what {
+        "create" => timed(objects.map(Objects::create), kafka.map(Kafka::create)).await,
+        "config change" => timed(objects.map(Objects::change), kafka.map(Kafka::change)).await,
+        _ => {
+            // Who deletes a topic in Kafka with its object holds the object for as long.
+            if let Some(objects) = objects {
+                objects.guard().await?;
+            }
+            timed(objects.map(Objects::delete), kafka.map(Kafka::delete)).await
+        }
+    }
+}
+
+async fn timed(
+    objects: Option<impl Future<Output = Result<()>>>,
+    kafka: Option<impl Future<Output = Result<()>>>,
+) -> Result<Duration> {
+    let began = Instant::now();
+    let (objects, kafka) = join(OptionFuture::from(objects), OptionFuture::from(kafka)).await;
+    objects.transpose().context("at the API server")?;
+    kafka.transpose().context("in Kafka")?;
     Ok(began.elapsed())
 }
 
-async fn removed(common: &Common, topics: &[String]) -> Result<()> {
-    let admin = admin(common)?;
-    let options = AdminOptions::new().operation_timeout(Some(CALL));
-    for batch in topics.chunks(BATCH) {
-        let names: Vec<&str> = batch.iter().map(String::as_str).collect();
-        for one in admin.delete_topics(&names, &options).await? {
-            one.map_err(|(name, code)| anyhow!("delete {name}: {code}"))?;
-        }
+/// Creates, then grows, one topic after the other: its object, the topic in Kafka, the object's status. All are removed again.
+async fn one_by_one(objects: &Objects<'_>, kafka: &Kafka) -> Result<(Vec<Duration>, Vec<Duration>)> {
+    let (mut creates, mut growths) = (vec![], vec![]);
+    for (object, topic) in objects.each().zip(kafka.each()) {
+        let began = Instant::now();
+        objects.create_one(object).await?;
+        kafka.create_these(std::slice::from_ref(topic)).await?;
+        objects.tell(object, 1).await?;
+        creates.push(began.elapsed());
     }
-    Ok(())
+    for (object, topic) in objects.each().zip(kafka.each()) {
+        let began = Instant::now();
+        objects.grow_one(object, kafka.partitions + 1).await?;
+        kafka.grow(topic).await?;
+        objects.tell(object, 2).await?;
+        growths.push(began.elapsed());
+    }
+    objects.guard().await?;
+    timed(Some(objects.delete()), Some(kafka.delete())).await?;
+    Ok((creates, growths))
 }

@@ -166,6 +166,12 @@ impl Place {
         Ok(hole)
     }
 
+    /// Seconds of processor that the API server has used.
+    pub async fn api_server_cpu(&self) -> Result<f64> {
+        let text = self.live.kubectl(&["get", "--raw", "/metrics"]).await?;
+        Ok(metrics::sum(&text, "process_cpu_seconds_total", &[]))
+    }
+
     /// What the API server counted so far.
     pub async fn requests(&self) -> Result<Requests> {
         let text = self.live.kubectl(&["get", "--raw", "/metrics"]).await?;

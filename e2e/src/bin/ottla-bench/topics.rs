@@ -59,7 +59,7 @@ pub enum Row {
     Start,
     /// The same beside a second cluster that swallows everything
     BlackHole,
-    /// The writes of a burst of creates without any operator: what the machine gives
+    /// The writes of bursts and of lone creates and growths without any operator: what the machine gives
     Floor,
 }
 
@@ -345,18 +345,26 @@ impl Round<'_> {
         outcome
     }
 
-    /// The rates that no operator on this machine can exceed.
+    /// The rates and latencies that no operator on this machine can better.
     async fn floor(&mut self, common: &Common) -> Result<()> {
-        let objects = self.objects(&names("f", self.scale), GOOD, "Retain")?;
-        let took = floor::measure(common, self.place, self.partitions(), objects, &self.status).await?;
+        let many = self.objects(&names("f", self.scale), GOOD, "Retain")?;
+        let lone = self.objects(&names("g", self.args.lone), GOOD, "Retain")?;
+        let floor = floor::measure(common, self.place, self.partitions(), many, lone, &self.status).await?;
         #[allow(clippy::cast_precision_loss, reason = "a count of topics")]
         let topics = self.scale as f64;
-        for (what, span) in [
-            ("without an operator: create and status apply", took.api),
-            ("without an operator: create in Kafka", took.kafka),
-            ("without an operator: both at once", took.both),
-        ] {
-            self.add(&format!("{what}: rate"), "topics/s", topics / span.as_secs_f64())?;
+        for burst in floor.bursts {
+            let what = format!("without an operator: {}", burst.what);
+            let rate = topics / burst.took.as_secs_f64();
+            self.add(&format!("{what}: rate"), "topics/s", rate)?;
+            if let Some(spent) = burst.api_server {
+                let each = spent * 1e3 / topics;
+                self.add(&format!("{what}: the API server's processor"), "ms a topic", each)?;
+            }
+        }
+        let lone = [("create", floor.creates), ("partition growth", floor.growths)];
+        for (what, times) in lone {
+            let what = format!("without an operator: lone {what}");
+            self.figures.add_latencies(self.scale, &what, &times)?;
         }
         Ok(())
     }
