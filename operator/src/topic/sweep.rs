@@ -8,7 +8,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use ottla_crds::topic::Difference;
 use ottla_crds::{KafkaCluster, KafkaTopic, KafkaTopicStatus};
-use ottla_kafka::admin::{Admin, ConfigKeys, ConfigQuery};
+use ottla_kafka::admin::{Admin, Batch, ConfigKeys, ConfigQuery, Topic};
 use ottla_kafka::error::KafkaError;
 use ottla_kafka::types::{ClusterId, TopicName};
 use tokio::time::Instant;
@@ -187,6 +187,7 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest], figures: &mut Figures) ->
     } else {
         admin.describe_configs(queries).await
     };
+    let known = known(admin, chunk, &topics).await;
     let is_suspect = |topic: &&AtRest| {
         let name = &topic.desired.name;
         // A right that was taken is told, once: what cannot be seen is not as it should be.
@@ -199,7 +200,7 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest], figures: &mut Figures) ->
                 Some(Ok(config)) => observe::live(seen, config.clone()),
                 None => observe::live(seen, BTreeMap::new()),
             },
-            Some(Ok(None)) => return reason(&topic.object) != Reason::TopicGone.as_str(),
+            Some(Ok(None)) => return is_news(topic) && !known.contains(name),
             Some(Err(error)) => return denied(error),
             None => return false,
         };
@@ -212,6 +213,34 @@ async fn suspects(admin: &dyn Admin, chunk: &[AtRest], figures: &mut Figures) ->
         .collect();
     topics.clear();
     Some(suspects)
+}
+
+/// Of the topics that no broker shows, those that the controller knows: after a burst brokers lag behind it by minutes. All
+/// are asked for at once, and seen by a later sweep.
+async fn known(
+    admin: &dyn Admin,
+    chunk: &[AtRest],
+    topics: &Batch<TopicName, Option<Topic>>,
+) -> BTreeSet<TopicName> {
+    let absent =
+        |topic: &&AtRest| matches!(topics.get(&topic.desired.name), Some(Ok(None))) && is_news(topic);
+    let asked: BTreeSet<TopicName> = chunk
+        .iter()
+        .filter(absent)
+        .map(|topic| topic.desired.name.clone())
+        .collect();
+    if asked.is_empty() {
+        return asked;
+    }
+    let answers = admin.known_topics(asked).await.into_iter();
+    answers
+        .filter_map(|(name, known)| known.is_ok_and(|known| known).then_some(name))
+        .collect()
+}
+
+/// Whether the absence of a topic was not told before.
+fn is_news(topic: &AtRest) -> bool {
+    reason(&topic.object) != Reason::TopicGone.as_str()
 }
 
 /// Why the topic was last found Ready or not.

@@ -177,10 +177,17 @@ async fn a_lagging_broker_is_not_believed_and_a_missing_topic_comes_back() {
         ("Ready".into(), writes)
     );
 
-    // Whether the controller knows it may be denied.
+    // A sweep asks the controller for all that it does not see, and leaves be what is known there.
     world.kafka.inject(Call::DescribeTopics, Fault::Lag);
-    let denied = Fault::Refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
-    world.kafka.inject(Call::KnownTopics, denied);
+    assert_eq!(sweep(&world.ctx, &Key::new("kafka", "kafka")).await, 0);
+
+    // Whether the controller knows it may be denied.
+    let denied = || Fault::Refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    world.kafka.inject(Call::DescribeTopics, Fault::Lag);
+    world.kafka.inject(Call::KnownTopics, denied());
+    assert_eq!(sweep(&world.ctx, &Key::new("kafka", "kafka")).await, 1);
+    world.kafka.inject(Call::DescribeTopics, Fault::Lag);
+    world.kafka.inject(Call::KnownTopics, denied());
     world.pass().await;
     assert_eq!(world.ready("orders").1, "TopicMissing");
     world.settle().await;

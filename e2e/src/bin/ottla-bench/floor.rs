@@ -17,7 +17,24 @@ use crate::Common;
 use crate::place::Place;
 
 /// What happens to all topics at once.
-const BURSTS: [&str; 3] = ["create", "config change", "delete"];
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Create,
+    Change,
+    Delete,
+}
+
+impl Work {
+    const ALL: [Self; 3] = [Self::Create, Self::Change, Self::Delete];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Change => "config change",
+            Self::Delete => "delete",
+        }
+    }
+}
 
 /// How long a burst took, and how much of the API server's processor.
 pub struct Burst {
@@ -57,12 +74,16 @@ pub async fn measure(
         ("Kafka alone", None, Some(&kafka)),
         ("both at once", Some(&objects), Some(&kafka)),
     ] {
-        for what in BURSTS {
+        for work in Work::ALL {
+            if let (Work::Delete, Some(objects)) = (work, objects) {
+                // Who deletes a topic in Kafka with its object holds the object for as long.
+                objects.guard().await?;
+            }
             let before = place.api_server_cpu().await?;
-            let took = burst(what, objects, kafka).await?;
+            let took = burst(work, objects, kafka).await?;
             let spent = place.api_server_cpu().await? - before;
             bursts.push(Burst {
-                what: format!("{what}, {sides}"),
+                what: format!("{}, {sides}", work.name()),
                 took,
                 api_server: objects.map(|_| spent),
             });
@@ -84,17 +105,11 @@ fn topics(place: &Place, objects: &[DynamicObject]) -> Vec<String> {
     names.map(|name| place.topic_name(name)).collect()
 }
 
-async fn burst(what: &str, objects: Option<&Objects<'_>>, kafka: Option<&Kafka>) -> Result<Duration> {
-    match what {
-        "create" => timed(objects.map(Objects::create), kafka.map(Kafka::create)).await,
-        "config change" => timed(objects.map(Objects::change), kafka.map(Kafka::change)).await,
-        _ => {
-            // Who deletes a topic in Kafka with its object holds the object for as long.
-            if let Some(objects) = objects {
-                objects.guard().await?;
-            }
-            timed(objects.map(Objects::delete), kafka.map(Kafka::delete)).await
-        }
+async fn burst(work: Work, objects: Option<&Objects<'_>>, kafka: Option<&Kafka>) -> Result<Duration> {
+    match work {
+        Work::Create => timed(objects.map(Objects::create), kafka.map(Kafka::create)).await,
+        Work::Change => timed(objects.map(Objects::change), kafka.map(Kafka::change)).await,
+        Work::Delete => timed(objects.map(Objects::delete), kafka.map(Kafka::delete)).await,
     }
 }
 
