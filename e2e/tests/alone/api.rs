@@ -153,7 +153,8 @@ async fn objects_full_of_notes_do_not_fill_the_memory() -> Result<()> {
     let last = format!("t{:03}", NOTES.0 - 1);
     for name in ["t000", &last] {
         let told = ("Ready", "False", "ClusterNotFound");
-        let seen = scene.await_says(Kind::Topic, name, told, HEALED).await;
+        // The API server takes seconds for each read while it writes all of them.
+        let seen = scene.await_says(Kind::Topic, name, told, 3 * HEALED).await;
         seen.with_context(|| operator.last_words())?;
     }
     grows(&scene, &operator, 2, "notes").await?;
