@@ -17,9 +17,6 @@ use crate::spare::Spare;
 use crate::wait::until;
 use crate::wire::{self, Writer};
 
-/// What a status says while the brokers have yet to do something: how often it is said depends on how fast they are.
-const WAITS: [&str; 2] = ["not every broker serves it yet", "not served yet"];
-
 /// What Kafka's controller wrote about topics, by Kafka's own decoder of its metadata log.
 pub struct Metadata {
     records: Vec<Value>,
@@ -229,14 +226,6 @@ pub(super) fn check(story: Story, told: &str, ending: &Ending, metadata: &Metada
     wrong
 }
 
-/// How often the operator wrote what, but for what it said while it waited for the brokers.
-fn acts(ending: &Ending) -> BTreeMap<&str, usize> {
-    let waits = |said: &String| WAITS.iter().any(|wait| said.contains(wait));
-    let of = ending.writes.iter();
-    of.map(|(what, said)| (what.as_str(), said.iter().filter(|said| !waits(said)).count()))
-        .collect()
-}
-
 /// In what an ending differs from the one without a fault.
 pub(super) fn compare(
     story: Story,
@@ -248,17 +237,15 @@ pub(super) fn compare(
 ) -> Vec<String> {
     let mut wrong = vec![];
     if let Some(deaths) = trouble.deaths().filter(|_| story.is_told_alike()) {
-        let (found, wanted) = (acts(ending), acts(reference));
+        let (found, wanted) = (&ending.writes, &reference.writes);
         let more = found
             .iter()
-            .any(|(what, count)| *count > wanted.get(what).copied().unwrap_or_default());
+            .any(|(what, said)| said.len() > wanted.get(what).map_or(0, Vec::len));
+        let total = |writes: &BTreeMap<String, Vec<String>>| writes.values().map(Vec::len).sum::<usize>();
         // What was under way beside the last act may have been done with nobody left to be told so: it is in the log as no
         // success.
-        if more || found.values().sum::<usize>() + deaths < wanted.values().sum() {
-            wrong.push(format!(
-                "{told}: written {:#?}, without a fault {:#?}",
-                ending.writes, reference.writes
-            ));
+        if more || total(found) + deaths < total(wanted) {
+            wrong.push(format!("{told}: written {found:#?}, without a fault {wanted:#?}"));
         }
     }
     let shape = |ending: &Ending| {

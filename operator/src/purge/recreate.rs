@@ -124,7 +124,7 @@ async fn create(mut scene: Scene<'_>, saved: &SavedTopic, live: Option<Topic>) -
 async fn remember_new(scene: &mut Scene<'_>, id: TopicId) -> Result<(), Error> {
     let outcome = Outcome::new(
         Reason::Recreating,
-        format!("the topic is created again as {id}"),
+        awaited(&id.to_string()),
         runtime::Action::AwaitChange,
     );
     let until = scene.ctx.now().checked_add(SERVED_WITHIN).ok().map(Time);
@@ -136,6 +136,11 @@ async fn remember_new(scene: &mut Scene<'_>, id: TopicId) -> Result<(), Error> {
         .await
 }
 
+/// What is said from the creation on until the end.
+fn awaited(id: &str) -> String {
+    format!("the topic is created again as {id}; the purge waits until every broker serves it")
+}
+
 /// Ends the purge once the new topic is served. The controller creates a topic, and brokers learn of it later: until then a
 /// leader takes records for the log that is about to go, and whoever reads finds what was there.
 async fn settle(scene: Scene<'_>) -> Result<End, Error> {
@@ -145,8 +150,9 @@ async fn settle(scene: Scene<'_>) -> Result<End, Error> {
     }
     let (message, again) = match is_served(&scene).await {
         Ok(true) => return finish(scene, None).await,
+        // It takes moments: said in the words that are in the status already, it is not worth a write.
         Ok(false) => (
-            "the topic is created again, and not every broker serves it yet".to_owned(),
+            awaited(scene.status().new_topic_id.as_deref().unwrap_or_default()),
             runtime::Action::After(LOOK),
         ),
         Err(error) => (

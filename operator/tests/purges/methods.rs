@@ -181,7 +181,14 @@ async fn a_recreate_ends_when_leaders_have_let_go_of_the_old_log() {
         world.pass().await;
         assert_ne!(world.live("orders").unwrap().id, before);
         assert_eq!(world.state("anew"), "Recreating", "{}", world.message("anew"));
-        assert!(world.message("anew").contains("not every broker serves it"));
+        assert!(
+            world
+                .message("anew")
+                .contains("waits until every broker serves it")
+        );
+        let writes = world.api.writes();
+        world.pass().await;
+        assert_eq!(world.api.writes(), writes, "the wait is not told a second time");
         world.kafka.keep_log(&name_of("orders"), !learn);
         world.advance(seconds);
         world.settle().await;
