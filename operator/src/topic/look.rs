@@ -8,8 +8,7 @@ use kube::ResourceExt;
 use ottla_crds::topic::{DeletionPolicy, DriftPolicy};
 use ottla_crds::{ACCEPT_TOPIC_ID, KafkaCluster, KafkaTopic};
 use ottla_kafka::admin::Admin;
-use ottla_kafka::types::{ClusterId, TopicName};
-use tracing::debug;
+use ottla_kafka::types::ClusterId;
 
 use super::claimants::other_owner;
 use super::defaults;
@@ -211,7 +210,8 @@ pub(super) async fn look(
         }
         Ok(None) => {
             let missing = topics.out_of_sight(object);
-            if is_known(&*kafka.admin, &desired.name).await {
+            let known = observe::known(&*kafka.admin, [desired.name.clone()].into()).await;
+            if known.contains(&desired.name) {
                 return Err(End::Wait(Action::After(super::look_again(missing))));
             }
             doubt = super::doubt(missing);
@@ -249,17 +249,6 @@ pub(super) async fn look(
         plan,
         unmanaged,
     })
-}
-
-/// Whether a topic that a broker does not show is there all the same: the controller knows it, and the broker lags.
-async fn is_known(admin: &dyn Admin, name: &TopicName) -> bool {
-    match admin.known_topics([name.clone()].into()).await.remove(name) {
-        Some(Ok(known)) => known,
-        answer => {
-            debug!(topic = %name, ?answer, "The controller does not say whether it knows a topic");
-            false
-        }
-    }
 }
 
 /// Whether this object's readers may know how the topic looks.

@@ -8,6 +8,7 @@ use ottla_kafka::admin::{
 };
 use ottla_kafka::error::{ErrorCode, KafkaError};
 use ottla_kafka::types::TopicName;
+use tracing::debug;
 
 use super::desired::Desired;
 use super::placement::Held;
@@ -184,4 +185,18 @@ fn unanswered(operation: &'static str) -> KafkaError {
         code: ErrorCode::UNKNOWN_SERVER_ERROR,
         message: None,
     }
+}
+/// Those of some topics that are there although a broker does not show them: the controller knows them, and the broker lags.
+pub async fn known(admin: &dyn Admin, names: BTreeSet<TopicName>) -> BTreeSet<TopicName> {
+    let mut known = BTreeSet::new();
+    for (topic, answer) in admin.known_topics(names).await {
+        match answer {
+            Ok(true) => {
+                known.insert(topic);
+            }
+            Ok(false) => {}
+            Err(error) => debug!(%topic, %error, "The controller does not say whether it knows a topic"),
+        }
+    }
+    known
 }

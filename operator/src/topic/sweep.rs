@@ -232,10 +232,7 @@ async fn known(
     if asked.is_empty() {
         return asked;
     }
-    let answers = admin.known_topics(asked).await.into_iter();
-    answers
-        .filter_map(|(name, known)| known.is_ok_and(|known| known).then_some(name))
-        .collect()
+    observe::known(admin, asked).await
 }
 
 /// Whether the absence of a topic was not told before.

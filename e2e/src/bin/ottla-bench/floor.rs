@@ -17,7 +17,7 @@ use crate::Common;
 use crate::place::Place;
 
 /// What happens to all topics at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Work {
     Create,
     Change,
